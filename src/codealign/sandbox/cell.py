@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codealign.sandbox import boot, cgroups, frames, remote
-from codealign.sandbox.codec import TooDeep, Undecodable, decode, encode
+from codealign.sandbox.asking import Asking
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.protocol import Ending
 
@@ -214,15 +214,15 @@ def _kill_and_reap(pid: int) -> None:
         return
 
 
-class CellExecution:
+class CellExecution(Asking):
     """The local implementation of `protocol.Execution`."""
 
     def __init__(
         self, cell: Cell, number: int, start: dict[str, Any], limits: Limits, stdin: bytes | None
     ) -> None:
+        super().__init__(start)
         self._cell, self._number, self._limits = cell, number, limits
         self._deadline = time.monotonic() + limits.longest_s + GRACE_S
-        self._start = start
         self.output = bytearray()
         self._kept = KEPT_OUTPUT_BYTES if stdin is None else limits.output_bytes
         self._num_output_bytes = self._num_answer_bytes = 0
@@ -245,55 +245,6 @@ class CellExecution:
         self._poll = select.poll()
         self._poll.register(self._job, select.POLLIN)
         self._poll.register(self._output_fd, select.POLLIN)
-
-    def begin(self) -> dict[str, Any]:
-        self._send(self._start)
-        reply = self._receive()
-        match reply:
-            case ["ready", dict() as found]:
-                return {name: self._global(value) for name, value in found.items()}
-            case ["syntax", list() as kinds, str() as name, str() as message]:
-                raise SyntaxError(f"{name}: {message}")
-            case ["error", list() as kinds, str() as name, str() as message]:
-                raise remote.rebuild_error(kinds, name, message)
-        raise self._violation("a frame of no known shape")
-
-    def ask(self, operation: str, *arguments: Any, **keywords: Any) -> Any:
-        nonce = int.from_bytes(os.urandom(6))
-        try:
-            plain = [encode(argument, _number_of) for argument in arguments]
-            named = {name: encode(argument, _number_of) for name, argument in keywords.items()}
-        except TooDeep:
-            raise remote.CannotCross("an argument nested too deep for a program") from None
-        self._send([nonce, operation, plain, named])
-        reply = self._receive()
-        match reply:
-            case [int() as back, "value", value] if back == nonce:
-                return self._decode(value)
-            case [int() as back, "error", list() as kinds, str() as name, str() as message] if (
-                back == nonce
-            ):
-                raise remote.rebuild_error(kinds, name, message)
-        raise self._violation("an answer that nobody asked for")
-
-    def _global(self, value: Any) -> Any:
-        """A global of the program: plain data or a handle, never something that is called here."""
-        decoded = self._decode(value)
-        if callable(decoded) and not isinstance(decoded, remote.Remote):
-            raise self._violation("a global that would run in the judge")
-        return decoded
-
-    def _decode(self, value: Any) -> Any:
-        try:
-            return decode(value, self._resolve)
-        except (Undecodable, RecursionError) as error:
-            raise self._violation(str(error)) from None
-
-    def _resolve(self, payload: Any) -> remote.Remote:
-        match payload:
-            case {"id": int() as number, "type": str() as name}:
-                return remote.Remote(self.ask, number, name)
-        raise Undecodable("a handle of no known shape")
 
     def _violation(self, message: str) -> remote.Violation:
         self.broken = "violation"
@@ -430,10 +381,3 @@ def _stdin_file(text: bytes | None) -> int:
         file.write(text)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
-
-
-def _number_of(value: Any) -> int:
-    """The handle of an argument that is the program's own object."""
-    if isinstance(value, remote.Remote):
-        return value._remote_id
-    raise remote.CannotCross(f"a {type(value).__name__} of the test can't be given to a program")
