@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("stages", "Align the model on the pairs of a run."),
     "eval": ("evaluating", "pass@k: of a run, a model, or a file of verdicts."),
     "check": ("checking", "Before spending GPU hours: what would go wrong."),
+    "audit": ("auditing", "Cheating programs against our judge, a peer, or your reward function."),
     "show": ("showing", "Look at a run's problems, completions, verdicts and pairs."),
     "report": ("showing", "Write report.html of a run again."),
     "env": ("environment", "What this machine gives: isolation, cores, libraries."),
