@@ -17,6 +17,9 @@ With "main" the program is a whole one that reads standard input: it runs to its
 
 from __future__ import annotations
 
+import _sitebuiltins
+import _thread
+import builtins
 import operator
 import os
 import sys
@@ -28,9 +31,74 @@ from codealign.sandbox.codec import TooDeep, decode, encode
 
 MESSAGE_LENGTH = 200
 SEED = 0
+NUM_CORES = 2
+"""What a program is told: pools of default size fit its limits, on a machine of any size."""
+OWN_FRAMES = 24
+"""Call depth of the guest itself, which the recursion limit of a program must not pay for."""
+THREAD_STACK_BYTES = 8 * 2**20
+"""Python's usual one; else it were what the shell that started the judge has as its limit."""
 
 _exit = os._exit
 _compile, _exec = compile, exec
+_program_path = "program.py"
+_job_fd = -1
+"""Not negative in the process that the judge talks to; its forked children have none."""
+
+
+# --- an interpreter like any other --------------------------------------------------------------
+
+
+def pose_as_script(scratch_dir: str) -> None:
+    """Make this interpreter look as if it had been started there as `python program.py`.
+
+    Done once, in the zygote: programs inherit it.
+    """
+    global _program_path
+    _program_path = f"{scratch_dir}/program.py"
+    sys.argv = [_program_path]
+    sys.orig_argv = [sys.executable, _program_path]
+    sys.path.append(scratch_dir)  # last, so that imports of the library don't look there
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    builtins.help = _sitebuiltins._Helper()
+    os.cpu_count = lambda: NUM_CORES
+    _thread.stack_size(THREAD_STACK_BYTES)
+    sys.setrecursionlimit(sys.getrecursionlimit() + OWN_FRAMES)
+    os.register_at_fork(after_in_child=_become_descendant)
+
+
+class _Source:
+    """The loader of a program: gives `inspect`, `doctest` and tracebacks the source that is in no file."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def get_source(self, name: str) -> str:
+        return self.source
+
+
+def _become_descendant() -> None:
+    """In a child that the program forked: the conversation with the judge is not its own."""
+    global _job_fd
+    if _job_fd >= 0:
+        fd, _job_fd = _job_fd, -1
+        os.close(fd)
+
+
+def leave_if_forked(error: BaseException | None = None) -> None:
+    """End a forked child that came back here instead of ending, as an interpreter ends."""
+    if _job_fd >= 0:
+        return
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        sys.excepthook(type(error), error, error.__traceback__)
+        code = 1
+    try:
+        finish_interpreter()
+    finally:
+        _exit(code & 0xFF)
 
 
 class Handles:
