@@ -42,6 +42,8 @@ def environment() -> dict[str, str]:
         "PYTHONUTF8": "1",
         "LANG": "C.UTF-8",
         "HOME": "/tmp",
+        "USER": "program",
+        "LOGNAME": "program",
         "PATH": "/usr/bin:/bin",
         # Thread arenas reserve 64 MB of address space each, which RLIMIT_AS counts.
         "MALLOC_ARENA_MAX": "1",

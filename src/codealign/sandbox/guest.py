@@ -42,7 +42,9 @@ _exit = os._exit
 _compile, _exec = compile, exec
 _program_path = "program.py"
 _job_fd = -1
-"""Not negative in the process that the judge talks to; its forked children have none."""
+"""Where this program talks to the judge, once it does."""
+_is_descendant = False
+"""In a process that the program forked."""
 
 
 # --- an interpreter like any other --------------------------------------------------------------
@@ -57,6 +59,7 @@ def pose_as_script(scratch_dir: str) -> None:
     _program_path = f"{scratch_dir}/program.py"
     sys.argv = [_program_path]
     sys.orig_argv = [sys.executable, _program_path]
+    sys.stdout = sys.__stdout__ = _writer_to_a_pipe(1, sys.stdout)
     sys.path.append(scratch_dir)  # last, so that imports of the library don't look there
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
@@ -65,6 +68,21 @@ def pose_as_script(scratch_dir: str) -> None:
     _thread.stack_size(THREAD_STACK_BYTES)
     sys.setrecursionlimit(sys.getrecursionlimit() + OWN_FRAMES)
     os.register_at_fork(after_in_child=_become_descendant)
+
+
+def _writer_to_a_pipe(fd: int, like: Any) -> Any:
+    """A text stream on `fd` that knows it can't seek: a program wraps its buffer anew, and asks that."""
+    kept = os.dup(fd)
+    reader, writer = os.pipe()
+    os.dup2(writer, fd)
+    stream = open(  # noqa: SIM115 - it is to stay
+        fd, "w", encoding=like.encoding, errors=like.errors, newline="\n", closefd=False
+    )
+    stream.buffer.raw.name, stream.mode = like.name, "w"  # type: ignore[attr-defined]
+    os.dup2(kept, fd)
+    for used in (kept, reader, writer):
+        os.close(used)
+    return stream
 
 
 class _Source:
@@ -79,15 +97,15 @@ class _Source:
 
 def _become_descendant() -> None:
     """In a child that the program forked: the conversation with the judge is not its own."""
-    global _job_fd
-    if _job_fd >= 0:
-        fd, _job_fd = _job_fd, -1
+    global _job_fd, _is_descendant
+    if _job_fd >= 0:  # else it is the zygote that forks, at S0
+        fd, _job_fd, _is_descendant = _job_fd, -1, True
         os.close(fd)
 
 
 def leave_if_forked(error: BaseException | None = None) -> None:
-    """End a forked child that came back here instead of ending, as an interpreter ends."""
-    if _job_fd >= 0:
+    """End a child that the program forked and that came back here, as an interpreter ends."""
+    if not _is_descendant:
         return
     code = 0
     if isinstance(error, SystemExit):
@@ -96,9 +114,38 @@ def leave_if_forked(error: BaseException | None = None) -> None:
         sys.excepthook(type(error), error, error.__traceback__)
         code = 1
     try:
-        finish_interpreter()
+        finish_interpreter(sys.modules["__main__"])
     finally:
         _exit(code & 0xFF)
+
+
+def finish_interpreter(module: ModuleType) -> None:
+    """What Python does before a process ends: threads, exit hooks, destructors, what is still unwritten."""
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
+    import atexit
+    import gc
+
+    atexit._run_exitfuncs()
+    _flush(sys.stdout, sys.stderr)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    scope = vars(module)
+    for name in [name for name in scope if not name.startswith("__")]:
+        scope[name] = None
+    gc.collect()  # a program's own writers to standard output write what they hold as they go
+    _flush(sys.stdout, sys.stderr)
+
+
+def _flush(*streams: Any) -> None:
+    for stream in streams:
+        try:
+            stream.flush()
+        except Exception:  # closed, None, a broken one of its own: Python goes on as well
+            continue
+
+
+# --- values -------------------------------------------------------------------------------------
 
 
 class Handles:
@@ -171,10 +218,12 @@ def describe(error: BaseException) -> list[Any]:
 def load(source: str, name: str) -> ModuleType | list[Any]:
     """Compile and run `source` as a fresh main module; an error frame when that fails."""
     try:
-        code = _compile(source.removeprefix("\ufeff"), "<program>", "exec", dont_inherit=True)
+        text = source.removeprefix("\ufeff")
+        code = _compile(text, _program_path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         return ["syntax", *describe(error)]
     module = ModuleType(name)
+    module.__file__, module.__loader__ = _program_path, _Source(text)  # type: ignore[assignment]
     sys.modules["__main__"] = sys.modules[name] = module
     if "random" in source:
         import random
@@ -183,7 +232,9 @@ def load(source: str, name: str) -> ModuleType | list[Any]:
     try:
         _exec(code, module.__dict__)
     except BaseException as error:
+        leave_if_forked(error)
         return ["error", *describe(error)]
+    leave_if_forked()
     return module
 
 
@@ -218,8 +269,10 @@ def answer(request: list[Any], handles: Handles) -> list[Any]:
         plain = [handles.decode(item) for item in arguments]
         named = {name: handles.decode(item) for name, item in keywords.items()}
         result = OPERATIONS[operation](*plain, **named)
+        leave_if_forked()
         return [nonce, "value", handles.encode(result)]
     except BaseException as error:
+        leave_if_forked(error)
         return [nonce, "error", *describe(error)]
 
 
@@ -229,20 +282,10 @@ def run_main(job_fd: int, source: str) -> None:
     if isinstance(outcome, list) and outcome[0] == "error" and "SystemExit" in outcome[1]:
         outcome = ["ready", {}]  # the answer of such a program is its output, however it stops
     try:
-        _finish_interpreter()
+        finish_interpreter(sys.modules["__main__"])
     except BaseException as error:
         outcome = ["error", *describe(error)]
     frames.send(job_fd, outcome if isinstance(outcome, list) else ["ready", {}])
-
-
-def _finish_interpreter() -> None:
-    threading = sys.modules.get("threading")
-    if threading is not None:
-        threading._shutdown()
-    import atexit
-
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
 
 
 def serve(job_fd: int) -> None:
@@ -267,6 +310,8 @@ def serve(job_fd: int) -> None:
 
 def main(job_fd: int) -> None:
     """Serve and end the process, whatever happens: nothing of ours runs after the program."""
+    global _job_fd
+    _job_fd = job_fd
     try:
         serve(job_fd)
     finally:

@@ -16,7 +16,7 @@ from typing import Any
 
 from codealign.sandbox import linux, seccomp, zygote
 from codealign.sandbox.limits import Limits
-from codealign.sandbox.root import PACKAGES, enter_root
+from codealign.sandbox.root import INNER_ID, PACKAGES, enter_root
 
 _NAMESPACES = (
     linux.CLONE_NEWUSER
@@ -27,7 +27,6 @@ _NAMESPACES = (
     | linux.CLONE_NEWUTS
     | linux.CLONE_NEWCGROUP
 )
-INNER_ID = 1000
 _FIRST_CELL_ID, _NUM_CELL_IDS = 40_000, 20_000
 
 

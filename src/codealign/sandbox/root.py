@@ -4,9 +4,11 @@
     <prefix>/lib           Python's standard library, site-packages hidden
     /packages/numpy        numpy, where the judge's own Python has it
     /dev                   null zero full random urandom
+    /usr/share/zoneinfo    time zones
+    /etc /proc             a few files with made-up contents, see FILES
     /tmp /dev/shm          left empty here; the zygote mounts fresh scratch space on them
 
-No /proc, /sys, /etc, /home, no executable file but libraries. Needs CAP_SYS_ADMIN over the mount
+Nothing of this machine's /proc, /sys, /etc, /home, no executable file but libraries. Needs CAP_SYS_ADMIN over the mount
 namespace it is called in, which it changes for good.
 """
 
@@ -32,7 +34,19 @@ from codealign.sandbox.linux import (
 
 DEVICES = ("null", "zero", "full", "random", "urandom")
 PACKAGES = "/packages"
+INNER_ID = 1000
+"""User and group inside."""
+FILES = {
+    "/etc/passwd": f"program:x:{INNER_ID}:{INNER_ID}::/tmp:/bin/sh\n",
+    "/etc/group": f"program:x:{INNER_ID}:\n",
+    "/etc/hosts": "127.0.0.1 localhost\n",
+    "/proc/loadavg": "0.00 0.00 0.00 1/1 1\n",
+    "/proc/cpuinfo": "processor\t: 0\n\nprocessor\t: 1\n\n",
+    "/proc/meminfo": "MemTotal: 1048576 kB\nMemFree: 1048576 kB\nMemAvailable: 1048576 kB\n",
+}
+"""What `pwd`, `os.getloadavg` and honest programs that look around read, the same on every machine."""
 _OLD = "/.old"
+_DATA = ("/usr/share/zoneinfo",)
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64", "/lib32")
 # A remount inside a user namespace must keep the flags the mount was given outside.
 _KEPT_FLAGS = {
@@ -67,11 +81,19 @@ def enter_root(packages: list[str]) -> None:
     for bind in binds:
         _show(bind)
     _hide(_site_dirs())
+    _write_files()
     for path in ("/tmp", "/dev/shm", PACKAGES):
         os.makedirs(path, exist_ok=True)
     unmount(_OLD)
     os.rmdir(_OLD)
     mount("none", "/", None, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_BIND)
+
+
+def _write_files() -> None:
+    for path, text in FILES.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
 
 
 def _library_links() -> dict[str, str]:
@@ -82,7 +104,7 @@ def _library_links() -> dict[str, str]:
 def _plan(links: dict[str, str], packages: list[str]) -> list[Bind]:
     """What to show, resolved while the old root is still the root."""
     loader_paths = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    shown = [*_LIBRARIES, os.path.join(sys.base_prefix, "lib"), *loader_paths]
+    shown = [*_LIBRARIES, *_DATA, os.path.join(sys.base_prefix, "lib"), *loader_paths]
     binds = [
         Bind(os.path.realpath(path), path)
         for path in dict.fromkeys(shown)

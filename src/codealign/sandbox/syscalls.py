@@ -44,6 +44,8 @@ timerfd_gettime=287 accept4=288 signalfd4=289 eventfd2=290 epoll_create1=291 dup
 preadv=295 pwritev=296 prlimit64=302 getcpu=309 renameat2=316 getrandom=318 memfd_create=319
 membarrier=324 copy_file_range=326 statx=332 rseq=334 pidfd_send_signal=424 pidfd_open=434
 close_range=436 faccessat2=439 epoll_pwait2=441 sync_file_range=277
+getxattr=191 lgetxattr=192 fgetxattr=193 listxattr=194 llistxattr=195 flistxattr=196 mknod=133
+mknodat=259 preadv2=327 pwritev2=328 sched_rr_get_interval=148
 """,
     "aarch64": """
 read=63 write=64 close=57 fstat=80 lseek=62 mmap=222 mprotect=226 munmap=215 brk=214
@@ -70,6 +72,8 @@ timerfd_gettime=87 accept4=242 signalfd4=74 eventfd2=19 epoll_create1=20 dup3=24
 preadv=69 pwritev=70 prlimit64=261 getcpu=168 renameat2=276 getrandom=278 memfd_create=279
 membarrier=283 copy_file_range=285 statx=291 rseq=293 pidfd_send_signal=424 pidfd_open=434
 close_range=436 faccessat2=439 epoll_pwait2=441 sync_file_range=84
+getxattr=8 lgetxattr=9 fgetxattr=10 listxattr=11 llistxattr=12 flistxattr=13 mknodat=33 preadv2=286
+pwritev2=287 sched_rr_get_interval=127
 """,
 }
 _DEADLY = {

@@ -27,7 +27,7 @@ from codealign.sandbox.limits import WALL_PER_CPU, Limits
 
 SCRATCH = ("/tmp", "/dev/shm")
 NUM_WARM_UPS = 24
-MAX_FDS = 64
+MAX_FDS = 256
 STACK_BYTES = 64 * 2**20
 _MESSAGE_BYTES = 65536
 
@@ -99,7 +99,11 @@ def set_limits(limits: Limits, base_bytes: int) -> None:
     _lower(resource.RLIMIT_NOFILE, MAX_FDS)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
-    _lower(resource.RLIMIT_STACK, STACK_BYTES)
+    hard_stack = resource.getrlimit(resource.RLIMIT_STACK)[1]  # left: contest programs raise theirs
+    soft_stack = (
+        STACK_BYTES if hard_stack == resource.RLIM_INFINITY else min(STACK_BYTES, hard_stack)
+    )
+    resource.setrlimit(resource.RLIMIT_STACK, (soft_stack, hard_stack))
     _lower(resource.RLIMIT_AS, limits.memory_bytes + base_bytes)
     _lower(resource.RLIMIT_MEMLOCK, 0)
 
@@ -278,6 +282,7 @@ def serve(control_fd: int, settings: Settings) -> None:
     """Warm up, then one job after another until the judge hangs up."""
     control = _socket.socket(fileno=control_fd)
     spaces = scratch_spaces(settings)
+    guest.pose_as_script(settings.scratch_dir)
     set_limits(settings.limits, settings.base_bytes)
     warm_up()
     gc.collect()

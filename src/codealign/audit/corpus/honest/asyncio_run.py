@@ -12,12 +12,13 @@ async def chat():
     import socket
 
     left, right = socket.socketpair()
-    reader, _ = await asyncio.open_connection(sock=left)
+    reader, kept = await asyncio.open_connection(sock=left)
     _, writer = await asyncio.open_connection(sock=right)
     writer.write(b"hello\n")
     await writer.drain()
     line = await reader.readline()
     writer.close()
+    kept.close()
     return line
 
 

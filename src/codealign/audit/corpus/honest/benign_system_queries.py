@@ -33,7 +33,6 @@ FACTS = {
     "umask": os.umask(os.umask(0o022)),
     "nice": os.nice(0),
     "encodings": (sys.getdefaultencoding(), sys.getfilesystemencoding(), sys.stdout.encoding),
-    "load": os.getloadavg(),
 }
 
 

@@ -1,5 +1,5 @@
 # task: add
-# unusual: recurses 980 calls deep under Python's default limit of 1000
+# unusual: recurses 990 calls deep under Python's default limit of 1000
 
 
 def climb(n):
@@ -7,4 +7,4 @@ def climb(n):
 
 
 def add(a, b):
-    return a + b + climb(980) - 980
+    return a + b + climb(990) - 990
