@@ -8,6 +8,7 @@ Not promised: thread safety.
 
 from __future__ import annotations
 
+import _socket
 import array
 import json
 import os
@@ -31,6 +32,7 @@ GRACE_S = 10.0
 MAX_PROGRAM_BYTES = 64 * 2**20
 """All answers of one program together."""
 KEPT_OUTPUT_BYTES = 64 * 2**10
+_READ_BYTES = 64 * 2**10  # a buffer above malloc's mmap threshold costs three system calls a read
 
 
 class CellDied(Exception):
@@ -229,7 +231,7 @@ class CellExecution(Asking):
         self.broken = ""  # why we stopped it: "output", "violation"
         self.ended = False
         self._buffer = bytearray()
-        self._job, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._job, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         self._output_fd, output = os.pipe()
         stdin_fd = _stdin_file(stdin)
         job = {"job": number, "cpu_s": limits.cpu_s, "wall_s": limits.wall_s}
@@ -258,10 +260,9 @@ class CellExecution(Asking):
         data = memoryview(frames.pack(value))
         if len(data) > frames.MAX_FRAME_BYTES:
             raise remote.CannotCross(f"arguments of {len(data)} bytes can't be sent to a program")
-        self._job.setblocking(len(data) <= 65536)
         while data:
             try:
-                data = data[self._job.send(data) :]
+                data = data[self._job.send(data, socket.MSG_DONTWAIT) :]
             except BlockingIOError:
                 self._wait(select.POLLOUT)
             except OSError:
@@ -274,7 +275,7 @@ class CellExecution(Asking):
         length = None
         while length is None or len(buffer) < 4 + length:
             self._wait(select.POLLIN)
-            chunk = self._job.recv(262144)
+            chunk = self._job.recv(_READ_BYTES)
             if not chunk:
                 self.ended = True
                 raise remote.ProgramEnded
@@ -320,7 +321,7 @@ class CellExecution(Asking):
                 self._drain(seen)
 
     def _drain(self, seen: int) -> None:
-        chunk = os.read(self._output_fd, 262144)
+        chunk = os.read(self._output_fd, _READ_BYTES)
         if not chunk:
             self._poll.unregister(self._output_fd)
             return
