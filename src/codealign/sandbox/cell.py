@@ -9,7 +9,6 @@ Not promised: thread safety.
 from __future__ import annotations
 
 import _socket
-import array
 import json
 import os
 import select
@@ -21,7 +20,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from codealign.sandbox import boot, cgroups, frames, remote
+from codealign.sandbox import boot, cgroups, control, frames, remote
 from codealign.sandbox.asking import Asking
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.protocol import Ending
@@ -169,11 +168,12 @@ class Cell:
         start = {"source": program, "names": list(names), "main": stdin is not None}
         return CellExecution(self, self._num_jobs, start, limits, stdin)
 
-    def send_job(self, job: dict[str, Any], fds: list[int]) -> None:
+    def send_job(self, number: int, limits: Limits, fds: tuple[int, int, int]) -> None:
         assert self._control is not None
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, control.DESCRIPTORS.pack(*fds))
         try:
-            self._control.sendmsg([json.dumps(job).encode()], [rights])
+            job = control.JOB.pack(number, limits.cpu_s, limits.wall_s)
+            self._control.sendmsg([job], [rights])
         except OSError as error:
             self.close()
             raise CellDied(f"the zygote does not take a job: {error}") from None
@@ -181,17 +181,26 @@ class Cell:
     def end_job(self) -> None:
         assert self._control is not None
         try:
-            self._control.send(b'{"end": true}')
+            self._control.send(control.END)
         except OSError:
             return  # the zygote is gone: waiting for its report will say so
 
-    def hear_ending(self, number: int, timeout_s: float) -> dict[str, Any] | None:
+    def hear_ending(self, number: int, timeout_s: float) -> Ending | None:
         """The zygote's report on job `number`; None when it died (the cell is closed then)."""
-        report = self._hear(timeout_s)
-        if report.get("job") != number:
+        assert self._control is not None
+        self._control.settimeout(timeout_s)
+        try:
+            message = self._control.recv(control.MAX_BYTES)
+        except (TimeoutError, ConnectionError):
+            message = b""
+        if len(message) != control.REPORT.size:
             self.close_after_death()
             return None
-        return report
+        reported, reason, *numbers = control.REPORT.unpack(message)
+        if reported != number:
+            self.close_after_death()
+            return None
+        return Ending(control.REASONS[reason], *numbers)
 
     def close_after_death(self) -> None:
         """Close, but keep what is known of the cause for whoever asks."""
@@ -234,9 +243,8 @@ class CellExecution(Asking):
         self._job, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         self._output_fd, output = os.pipe()
         stdin_fd = _stdin_file(stdin)
-        job = {"job": number, "cpu_s": limits.cpu_s, "wall_s": limits.wall_s}
         try:
-            cell.send_job(job, [theirs.fileno(), stdin_fd, output])
+            cell.send_job(number, limits, (theirs.fileno(), stdin_fd, output))
         except CellDied:
             self._hang_up()
             raise
@@ -356,17 +364,18 @@ class CellExecution(Asking):
     def finish(self) -> Ending:
         if not self.ended:
             self._cell.end_job()
-        report = self._cell.hear_ending(self._number, self._limits.longest_s + GRACE_S)
+        ending = self._cell.hear_ending(self._number, self._limits.longest_s + GRACE_S)
         self._hang_up()
-        if report is None:
+        if ending is None:
             if self._cell.was_out_of_memory:
                 return Ending("oom", signal.SIGKILL, 0, 0.0, 0.0, self._limits.memory_bytes)
             raise CellDied("the zygote died")
-        killed = report["signal"] == signal.SIGKILL and not report["reason"]
+        if self.broken:
+            return ending._replace(reason=self.broken)
+        killed = ending.signal == signal.SIGKILL and not ending.reason
         if killed and self._cell.new_oom_kills():
-            report["reason"] = "oom"
-        report["reason"] = self.broken or report["reason"]
-        return Ending(**{name: report[name] for name in Ending._fields})
+            return ending._replace(reason="oom")
+        return ending
 
     def _hang_up(self) -> None:
         self._job.close()

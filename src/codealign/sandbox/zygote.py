@@ -12,9 +12,7 @@ No `threading` here, and no import that pulls it in: its at-fork hook alone doub
 from __future__ import annotations
 
 import _socket
-import array
 import gc
-import json
 import os
 import resource
 import select
@@ -23,13 +21,22 @@ import time
 from typing import Any, NamedTuple
 
 from codealign.sandbox import frames, guest, linux
+from codealign.sandbox.control import (
+    CPU,
+    DESCRIPTORS,
+    ENDED,
+    JOB,
+    MAX_BYTES,
+    OWN_DOING,
+    REPORT,
+    WALL,
+)
 from codealign.sandbox.limits import WALL_PER_CPU, Limits
 
 SCRATCH = ("/tmp", "/dev/shm")
 NUM_WARM_UPS = 24
 MAX_FDS = 256
 STACK_BYTES = 64 * 2**20
-_MESSAGE_BYTES = 65536
 
 
 class Settings(NamedTuple):
@@ -42,18 +49,6 @@ class Settings(NamedTuple):
     base_bytes: int
     """Address space of the zygote itself, which RLIMIT_AS counts too."""
     limits: Limits
-
-
-class Ending(NamedTuple):
-    """What became of a child; the report to the judge."""
-
-    signal: int
-    exit_code: int
-    reason: str
-    """"" (its own doing), "cpu", "wall", or "end" (the judge had seen enough)."""
-    cpu_s: float
-    wall_s: float
-    peak_bytes: int
 
 
 # --- scratch space ------------------------------------------------------------------------------
@@ -82,8 +77,9 @@ class Scratch:
         self.clean = self._trace()
 
     def _trace(self) -> tuple[int, ...]:
-        space, root = os.statvfs(self.path), os.stat(self.path)
-        return (space.f_bfree, space.f_ffree, root.st_mode, root.st_ctime_ns, root.st_uid)
+        """Changes with any entry left in it: on a tmpfs each adds to the size of its directory."""
+        root = os.stat(self.path)
+        return (root.st_size, root.st_nlink, root.st_ctime_ns, root.st_mode, root.st_uid)
 
     def renew_if_touched(self) -> None:
         if self._trace() != self.clean:
@@ -114,7 +110,7 @@ def _lower(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def become_program(job: dict[str, Any], fds: list[int], settings: Settings) -> None:
+def become_program(cpu_s: float, fds: tuple[int, int, int], settings: Settings) -> None:
     """In the child: keep three descriptors and the job socket, lose all rights, run. Never returns."""
     try:
         job_fd, stdin_fd, stdout_fd = fds
@@ -122,7 +118,7 @@ def become_program(job: dict[str, Any], fds: list[int], settings: Settings) -> N
         os.dup2(stdout_fd, 1)
         os.dup2(job_fd, 3)
         os.closerange(4, MAX_FDS)
-        seconds = int(job["cpu_s"]) + 2
+        seconds = int(cpu_s) + 2
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         os.chdir(settings.scratch_dir)
         if settings.namespaces:
@@ -141,33 +137,6 @@ def start_child(settings: Settings) -> linux.Child:
     return linux.Child(pid, os.pidfd_open(pid) if pid else -1)
 
 
-def run_job(
-    job: dict[str, Any], fds: list[int], control: _socket.socket, settings: Settings
-) -> Ending:
-    """Clone, watch, reap. The caller closes `fds`."""
-    started = time.monotonic()
-    child = start_child(settings)
-    if child.pid == 0:
-        become_program(job, fds, settings)
-    for fd in fds:
-        os.close(fd)
-    reason = watch(child, control, job["cpu_s"], job["wall_s"])
-    if reason:
-        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
-    _, status, usage = os.wait4(child.pid, 0)
-    os.close(child.pidfd)
-    if not settings.namespaces:
-        end_process_group(child.pid)
-    return Ending(
-        signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
-        exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0,
-        reason=reason,
-        cpu_s=usage.ru_utime + usage.ru_stime,
-        wall_s=time.monotonic() - started,
-        peak_bytes=usage.ru_maxrss * 1024,
-    )
-
-
 def end_process_group(pid: int) -> None:
     """Without a pid namespace the best there is: what stayed in the program's session dies."""
     try:
@@ -176,29 +145,26 @@ def end_process_group(pid: int) -> None:
         return
 
 
-def watch(child: linux.Child, control: _socket.socket, cpu_s: float, wall_s: float) -> str:
-    """Sleep until the child ends ("") or has to be ended: "cpu", "wall", or "end" by the judge.
+def watch(
+    child: linux.Child, poller: select.poll, control: _socket.socket, cpu_s: float, wall_s: float
+) -> int:
+    """Sleep until the child ends (OWN_DOING) or has to be ended: CPU, WALL, or ENDED by the judge.
 
     The wall limit is for programs that wait. One that computes on a busy machine gets WALL_PER_CPU seconds
     of it back for each CPU second, so that its CPU limit decides and not its neighbours.
     """
-    poller = select.poll()
-    poller.register(child.pidfd, select.POLLIN)
-    poller.register(control.fileno(), select.POLLIN)
     started, used_s = time.monotonic(), 0.0
     while True:
         wall_left = wall_s + WALL_PER_CPU * used_s - (time.monotonic() - started)
         if wall_left <= 0:
-            return "wall"
-        events = poller.poll(1 + int(1000 * min(cpu_s - used_s, wall_left)))
-        ready = {fd for fd, _ in events}
-        if child.pidfd in ready:
-            return ""
-        if control.fileno() in ready:
-            return "end" if control.recv(_MESSAGE_BYTES) else _hang_up()
+            return WALL
+        for fd, _ in poller.poll(1 + int(1000 * min(cpu_s - used_s, wall_left))):
+            if fd == child.pidfd:
+                return OWN_DOING
+            return ENDED if control.recv(MAX_BYTES) else _hang_up()
         used_s = cpu_used(child)
         if used_s >= cpu_s:
-            return "cpu"
+            return CPU
 
 
 def cpu_used(child: linux.Child) -> float:
@@ -208,7 +174,7 @@ def cpu_used(child: linux.Child) -> float:
         return 0.0
 
 
-def _hang_up() -> str:
+def _hang_up() -> int:
     """The judge is gone: end the cell, which is this process and everything below it."""
     os._exit(0)
 
@@ -268,16 +234,6 @@ def warm_up() -> None:
         os.close(theirs)
 
 
-def receive_job(control: _socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
-    """A job and its descriptors; (None, []) when the judge has hung up."""
-    message, ancillary, _, _ = control.recvmsg(_MESSAGE_BYTES, _socket.CMSG_SPACE(3 * 4))
-    fds = array.array("i")
-    for level, kind, data in ancillary:
-        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return (json.loads(message) if message else None), list(fds)
-
-
 def serve(control_fd: int, settings: Settings) -> None:
     """Warm up, then one job after another until the judge hangs up."""
     control = _socket.socket(fileno=control_fd)
@@ -288,13 +244,43 @@ def serve(control_fd: int, settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     control.send(b'{"ready": true}')
+    serve_jobs(control, spaces, settings)
+
+
+def serve_jobs(control: _socket.socket, spaces: list[Any], settings: Settings) -> None:
+    """Clone, watch, reap, clean, report; again and again.
+
+    Lean on purpose: after a clone each page this process writes is copied, and that is most of its cost.
+    """
+    poller = select.poll()
+    poller.register(control, select.POLLIN)
+    space = _socket.CMSG_SPACE(DESCRIPTORS.size)
     while True:
-        job, fds = receive_job(control)
-        if job is None:
+        message, ancillary, _, _ = control.recvmsg(MAX_BYTES, space)
+        if not message:
             return
-        if not fds:
-            continue  # an "end" that crossed the end of its program
-        ending = run_job(job, fds, control, settings)
-        for space in spaces:
-            space.renew_if_touched()
-        control.send(json.dumps({"job": job["job"], **ending._asdict()}).encode())
+        if not ancillary:
+            continue  # an END that crossed the end of its program
+        number, cpu_s, wall_s = JOB.unpack(message)
+        fds = DESCRIPTORS.unpack(ancillary[0][2])
+        started = time.monotonic()
+        child = start_child(settings)
+        if child.pid == 0:
+            become_program(cpu_s, fds, settings)
+        for fd in fds:
+            os.close(fd)
+        poller.register(child.pidfd, select.POLLIN)
+        reason = watch(child, poller, control, cpu_s, wall_s)
+        if reason:
+            signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+        _, status, usage = os.wait4(child.pid, 0)
+        poller.unregister(child.pidfd)
+        os.close(child.pidfd)
+        if not settings.namespaces:
+            end_process_group(child.pid)
+        used_s, wall_s = usage.ru_utime + usage.ru_stime, time.monotonic() - started
+        for item in spaces:
+            item.renew_if_touched()
+        killed_by, code = os.WTERMSIG(status), os.WEXITSTATUS(status)
+        peak_bytes = usage.ru_maxrss * 1024
+        control.send(REPORT.pack(number, reason, killed_by, code, used_s, wall_s, peak_bytes))
