@@ -250,7 +250,7 @@ LEAVE = {
     "a file in the working directory": "open('left', 'w').write('x')",
     "a file in /dev/shm": "open('/dev/shm/left', 'w').write('x')",
     "a directory nobody may read": "os.chmod('/tmp', 0)",
-    "a daemon": "os.fork() == 0 and (os.setsid(), os.fork() == 0 and time.sleep(60))",
+    "a daemon": "os.fork() == 0 and (os.setsid(), os.fork() == 0 and time.sleep(60), os._exit(0))",
     "a full disk": "open('/tmp/big', 'wb').write(bytes(2**19))",
     # Its resource tracker can't be started in a cell, so making it may raise once it is made.
     "shared memory": "multiprocessing.shared_memory.SharedMemory('left', create=True, size=64)",

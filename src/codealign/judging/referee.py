@@ -10,8 +10,8 @@ import math
 import random
 import resource
 import signal
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +43,32 @@ MAX_TESTS_WITH_TEXT = 3
 """Failing tests whose inputs, expected and actual values are kept."""
 
 
-@contextmanager
-def patience() -> Iterator[None]:
-    """JudgeTimeout once the judge itself has used JUDGE_CPU_S of CPU time, and again every second."""
+class Patience:
+    """JudgeTimeout once the judge itself has used JUDGE_CPU_S of CPU time inside `with`, and again every second.
 
-    def lose_it(signum: int, frame: Any) -> None:
-        raise JudgeTimeout
+    The timer runs on between programs: setting it and its handler anew for each costs more than the rest.
+    """
 
-    before = signal.signal(signal.SIGPROF, lose_it)
-    signal.setitimer(signal.ITIMER_PROF, JUDGE_CPU_S, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+    def __init__(self) -> None:
+        self._ends_s = math.inf
+        self._set = False
+
+    def __enter__(self) -> None:
+        if not self._set:
+            signal.signal(signal.SIGPROF, self._look)
+            signal.setitimer(signal.ITIMER_PROF, 1.0, 1.0)
+            self._set = True
+        self._ends_s = time.process_time() + JUDGE_CPU_S
+
+    def __exit__(self, *exception: object) -> None:
+        self._ends_s = math.inf
+
+    def _look(self, signum: int, frame: Any) -> None:
+        if time.process_time() >= self._ends_s:
+            raise JudgeTimeout
+
+
+_patience = Patience()
 
 
 class Referee:
@@ -149,7 +161,7 @@ class Referee:
             if style.wanted and style.wanted[0] not in found:
                 name = style.wanted[0]
                 return Finding("syntax_error", "no_entry_point", f"the program defines no {name!r}")
-            with patience():
+            with _patience:
                 style.run(found, card)
             return None
         except SyntaxError as error:
