@@ -23,6 +23,7 @@ from codealign.judging import Candidate, Judge, check_references, judge, reward_
 from codealign.judging.compare import answer_is_right, output_is_right
 from codealign.judging.rewrite import prepare_asserts, prepare_check
 from codealign.judging.scorecard import Scorecard, short
+from codealign.judging.verdicts import WINDOW_PER_WORKER
 from codealign.records import AssertTests, CallTests, CheckTests, Problem, StdioTests, Verdict
 
 DATA = os.environ.get("CODEALIGN_DATA", "")
@@ -339,7 +340,7 @@ def test_candidates_are_taken_a_window_ahead_only(judging: Judge) -> None:
     for _ in range(5):
         next(verdicts)
     verdicts.close()  # type: ignore[attr-defined]
-    assert len(taken) <= 5 + 64 * CONFIG.engine.workers  # type: ignore[operator]
+    assert len(taken) <= 5 + WINDOW_PER_WORKER * judging.num_workers
     # what was dropped does not keep the pool from the next call
     assert verdict_on(judging, ONE, "def f(n): return 2").passed
 

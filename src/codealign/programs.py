@@ -394,26 +394,34 @@ def defines(program: str, entry_point: str | None) -> bool:
     return tree is not None and _find_entry(tree, entry_point) is not None
 
 
-def normalised(program: str) -> str:
+def normalised(program: str, *, keep_docstrings: bool = False) -> str:
     """A digest that programs share when they differ in comments, docstrings or layout only.
 
     Names are kept. What can't be parsed is compared as text, blank margins aside.
+
+    Args:
+        keep_docstrings: tell programs apart by them too: a program can read its own.
     """
-    form = _tree_text(program) or "text:" + program.strip()
+    form = _tree_text(program, keep_docstrings) or "text:" + program.strip()
     return hashlib.sha256(form.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _tree_text(program: str) -> str | None:
+def _tree_text(program: str, keep_docstrings: bool) -> str | None:
     tree = parse(program)
     if tree is None:
         return None
+    if not keep_docstrings:
+        _remove_docstrings(tree)
+    try:
+        return "tree:" + ast.dump(tree)
+    except (RecursionError, ValueError):
+        return None  # nested deeper than Python recurses, or a number longer than it prints
+
+
+def _remove_docstrings(tree: ast.Module) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             node.body = [each for each in node.body if not _is_bare_string(each)] or [ast.Pass()]
-    try:
-        return "tree:" + ast.dump(tree)
-    except RecursionError:
-        return None  # an expression nested deeper than Python recurses
 
 
 def _is_bare_string(node: ast.stmt) -> bool:

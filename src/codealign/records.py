@@ -145,6 +145,10 @@ class Verdict(Record):
 
     `detail` refines the outcome (`no_entry_point`, an exception's type, `cpu`, `wall`, …); `program` is
     what ran; `isolation` the level it ran at; seconds are of the program, summed over its tests.
+
+    What made it: `retried` says why it was judged a second time ("worker" or "sandbox" died, "wall": the machine
+    was too busy), and is empty for nearly all; `limits` are the judge's; `problem_hash` and `program_hash`
+    tell what was judged, `runner` (a hash of the judge's own code) and `python` by what.
     """
 
     task_id: str
@@ -161,6 +165,12 @@ class Verdict(Record):
     peak_bytes: int = 0
     program: str = ""
     isolation: str = ""
+    retried: str = ""
+    limits: dict[str, float] = Field(default_factory=dict[str, float])
+    problem_hash: str = ""
+    program_hash: str = ""
+    runner: str = ""
+    python: str = ""
 
     @property
     def first_failure(self) -> TestResult | None:

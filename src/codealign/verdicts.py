@@ -1,14 +1,13 @@
 """From completions to verdicts: cut each to its program, judge it, carry its columns along.
 
 A completion of a problem nobody gave is a DataError, not a failed program. Verdicts come in the order
-of the completions, as they are ready.
+of the completions, or as they are ready.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from codealign.errors import DataError, SandboxError
 from codealign.judging import Candidate, Judge
@@ -21,28 +20,33 @@ def judge_completions(
     completions: Iterable[Completion],
     judge: Judge,
     extract: Rule = "auto",
+    *,
+    ordered: bool = True,
 ) -> Iterator[Verdict]:
-    """Yield one verdict a completion, in order, with the completion's own columns kept.
+    """Yield one verdict a completion, with the completion's own columns kept.
 
     Args:
         problems: by task id.
         completions: may be a stream; at most the judge's own window of them is held.
         extract: rule of `codealign.programs.extract_program`.
+        ordered: in the order of the completions; else as they are ready.
 
     Raises:
-        DataError: a completion names a task that `problems` lacks.
+        DataError: a completion names a task that `problems` lacks; after the verdicts on those before it.
     """
-    in_flight: list[Completion] = []
+    in_flight: dict[int, Completion] = {}
 
     def candidates() -> Iterator[Candidate]:
         for completion in completions:
             problem = _problem_of(problems, completion)
-            in_flight.append(completion)
             program = extract_program(problem, completion, extract)
-            yield Candidate(problem, program, completion.sample_index)
+            candidate = Candidate(problem, program, completion.sample_index)
+            in_flight[id(candidate)] = completion
+            yield candidate
 
-    for verdict in judge.verdicts(candidates()):
-        yield _with_columns(verdict, in_flight.pop(0))
+    for candidate, row in judge.judged(candidates(), ordered=ordered):
+        columns = in_flight.pop(id(candidate)).to_row()
+        yield Verdict.model_validate(columns | row)
 
 
 def read_verdicts(path: Path | str, bad: list[BadRow] | None = None) -> list[Verdict]:
@@ -72,11 +76,6 @@ def _problem_of(problems: Mapping[str, Problem], completion: Completion) -> Prob
             f"a completion names the task {completion.task_id!r}, which is not among the {len(problems)} problems",
             cure="give the problem set these completions were made for",
         ) from None
-
-
-def _with_columns(verdict: Verdict, completion: Completion) -> Verdict:
-    columns: dict[str, Any] = {**completion.to_row(), **verdict.to_row()}
-    return Verdict.model_validate(columns)
 
 
 def refuse_too_many_unjudged(verdicts: Sequence[Verdict], max_share: float) -> None:

@@ -1,194 +1,38 @@
-"""Judge processes and the threads that feed them.
+"""Judge processes of this machine, all served by one thread.
 
-A pool has one thread per worker, and the thread starts its worker: a worker asks the kernel to be killed
-when the thread that started it ends, so no worker outlives this process, however it dies.
+The thread starts the processes, keeps each supplied, and hears them; it never waits for one while another is
+idle. A process that dies or is stuck is replaced; the program it was on is judged once more, then `not_judged`;
+programs that waited in its pipe go to others and have lost nothing. A program that the wall limit ended because
+the machine was too busy for it is judged once more with every other process idle.
 """
 
 from __future__ import annotations
 
-import queue
+import contextlib
+import math
+import os
 import select
-import subprocess
 import threading
 import time
-from collections import OrderedDict
-from importlib.util import find_spec
+from collections import deque
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
 
 from codealign.config import JudgeConfig
 from codealign.errors import CodealignError, DataError, SandboxError
-from codealign.programs import reference_program
-from codealign.records import Problem
-from codealign.sandbox import boot, frames
-from codealign.sandbox.codec import encode
+from codealign.judging.process import CLOSE_TIMEOUT_S, JudgeDied, JudgeProcess
+from codealign.judging.tasks import Row, Task, closed, judge_died, was_starved
 from codealign.sandbox.limits import Limits
 
-START_TIMEOUT_S = 60.0
-WORKER_GRACE_S = 60.0
-"""How much longer than its limits a program may keep a worker before the worker counts as hung."""
-CLOSE_TIMEOUT_S = 0.5
-MAX_ANSWER_BYTES = 256 * 2**20
-PROBLEMS_PER_WORKER = 512
-NUM_TRIES = 2
-
-Row = dict[str, Any]
-
-
-class WorkerDied(Exception):
-    """A worker ended, or did not answer in time (`hung`)."""
-
-    def __init__(self, hung: bool) -> None:
-        super().__init__("did not answer in time" if hung else "ended")
-        self.hung = hung
-
-
-class Worker:
-    """One judge process and the pipes to it. Used by one thread."""
-
-    def __init__(
-        self, config: JudgeConfig, limits: Limits, expected_dir: Path | None = None
-    ) -> None:
-        self._limits = limits
-        self._known: OrderedDict[str, None] = OrderedDict()
-        self._process = subprocess.Popen(
-            boot.command("codealign.judging.worker", *_numpy_place()),
-            env=boot.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
-        setting = {
-            "isolation": config.isolation,
-            "accept_weak_isolation": config.accept_weak_isolation,
-            "limits": limits._asdict(),
-            "expected_dir": str(expected_dir or ""),
-        }
-        self._setting = setting
-        self.level = ""
-        self.reasons: dict[str, str] = {}
-        """Why no stronger level, by level."""
-
-    def greet(self) -> None:
-        """Hand over the settings and wait until the cell is warm.
-
-        Raises:
-            SandboxError: the isolation asked for can't be had.
-            WorkerDied: it ended without a word.
-        """
-        hello = self._ask(self._setting, START_TIMEOUT_S)
-        if "refused" in hello:
-            what, where, cure = hello["refused"]
-            raise SandboxError(what, where=where, cure=cure)
-        self.level, self.reasons = hello["level"], hello["reasons"]
-
-    def judge(self, key: str, problem: Problem, program: str) -> dict[str, Any]:
-        """The verdict's columns, from the worker.
-
-        Raises:
-            WorkerDied: it ended or hung.
-        """
-        request: dict[str, Any] = {"key": key, "program": program}
-        if key not in self._known:
-            request["problem"] = problem_data(problem)
-            self._known[key] = None
-            if len(self._known) > PROBLEMS_PER_WORKER:
-                request["forget"] = [self._known.popitem(last=False)[0]]
-        self._known.move_to_end(key)
-        return self._ask(request, self._limits.longest_s * 2 + WORKER_GRACE_S)
-
-    def _ask(self, request: Any, timeout_s: float) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        answer_fd = self._process.stdout.fileno()
-        try:
-            frames.send(self._process.stdin.fileno(), request)
-            if not select.select([answer_fd], [], [], timeout_s)[0]:
-                raise WorkerDied(hung=True)
-            reply = frames.receive(answer_fd, MAX_ANSWER_BYTES)
-        except BrokenPipeError:
-            reply = None
-        if reply is None:
-            raise WorkerDied(hung=False)
-        return reply
-
-    def end(self) -> None:
-        """Kill it; its cell ends with it. Safe from any thread: whoever waits for it sees it end."""
-        self._process.kill()
-
-    def close(self) -> None:
-        """Hang up, so that an idle worker can tidy its cell away; a busy one is killed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(CLOSE_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
-
-
-def _numpy_place() -> list[str]:
-    """Where the worker finds numpy, for tests that use it: this interpreter's site directory."""
-    spec = find_spec("numpy")
-    return [str(Path(spec.origin).parent.parent)] if spec is not None and spec.origin else []
-
-
-def problem_data(problem: Problem) -> Any:
-    """What a worker needs of a problem, as the codec writes it; the reference as a whole program.
-
-    Raises:
-        DataError: it holds something that is no plain data.
-    """
-    row = problem.model_dump(include=_JUDGED_COLUMNS)
-    row |= {"canonical_solution": reference_program(problem), "solution_is_continuation": False}
-    return encode(row, _refuse_object)
-
-
-_JUDGED_COLUMNS = {"task_id", "prompt", "entry_point", "tests"}
-
-
-def _refuse_object(value: Any) -> Any:
-    raise DataError(
-        f"a problem holds a {type(value).__name__}, which is no plain data",
-        cure="tests may hold numbers, strings, containers, dates; no objects or functions",
-    )
-
-
-class Task:
-    """One program on its way through the pool; several candidates may wait for it."""
-
-    def __init__(self, key: str, problem: Problem, program: str) -> None:
-        self.key, self.problem, self.program = key, problem, program
-        self.row: Row | None = None
-        self.error: CodealignError | None = None
-        self.done = threading.Event()
-        self.dropped = False
-        """Nobody waits any more: a worker that comes to it passes on."""
-
-    def finish(self, row: Row | None, error: CodealignError | None = None) -> None:
-        self.row, self.error = row, error
-        self.done.set()
-
-    def result(self) -> Row:
-        """Wait for the verdict's columns.
-
-        Raises:
-            CodealignError: no worker could be had, or the problem can't be sent to one.
-        """
-        self.done.wait()
-        if self.error is not None:
-            raise self.error
-        assert self.row is not None
-        return self.row
+MAX_START_FAILURES = 3
+"""In a row, before the pool gives up and says why."""
 
 
 class Pool:
-    """Workers behind one queue.
+    """The local implementation of `tasks.Judges`.
 
     Raises:
-        SandboxError: the first worker could not get the isolation asked for.
+        SandboxError: the first process could not get the isolation asked for.
     """
 
     def __init__(
@@ -199,100 +43,230 @@ class Pool:
         expected_dir: Path | None = None,
     ) -> None:
         self._config, self._limits, self._expected_dir = config, limits, expected_dir
-        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._hellos: queue.SimpleQueue[Worker | CodealignError] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._running: set[Worker] = set()
-        self._closing = False
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"codealign-judge-{number}", daemon=True)
-            for number in range(num_workers)
-        ]
-        for thread in self._threads:
-            thread.start()
-        first = self._hellos.get()
+        self._num_workers = num_workers
+        self._inbox: deque[Task] = deque()
+        self._alone: deque[Task] = deque()
+        self._on_its_own: Task | None = None
+        """The task for which every other process stands idle."""
+        self._team: list[JudgeProcess] = []
+        self._by_fd: dict[int, JudgeProcess] = {}
+        self._num_start_failures = 0
+        self._hello: SimpleQueue[JudgeProcess | CodealignError] = SimpleQueue()
+        self._alarm = Alarm()
+        self._poll = select.poll()
+        self._poll.register(self._alarm.fd, select.POLLIN)
+        self._is_closing = self._is_closed = self._is_hungry = False
+        self._thread = threading.Thread(target=self._live, name="codealign-judge", daemon=True)
+        self._thread.start()
+        first = self._hello.get()
         if isinstance(first, CodealignError):
             self.close()
             raise first
         self.level, self.reasons = first.level, first.reasons
 
     def submit(self, task: Task) -> None:
-        self._tasks.put(task)
+        self._inbox.append(task)
+        if self._is_hungry:
+            self._alarm.ring()
+        if self._is_closed:
+            self._fail_everything(closed())
 
     def close(self) -> None:
-        """End every worker: idle ones at once, busy ones after CLOSE_TIMEOUT_S."""
-        self._closing = True
-        for _ in self._threads:
-            self._tasks.put(None)
-        deadline = time.monotonic() + CLOSE_TIMEOUT_S
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        with self._lock:
-            for worker in self._running:
-                worker.end()
-        for thread in self._threads:
-            thread.join()
+        """End every process: idle ones at once, busy ones after CLOSE_TIMEOUT_S at the latest."""
+        self._is_closing = True
+        self._alarm.ring()
+        if threading.current_thread() is not self._thread:  # the collector may run anywhere
+            self._thread.join()
 
-    def _serve(self) -> None:
-        """The life of one thread: one worker, replaced when it dies."""
-        worker: Worker | None = None
+    # --- the thread -------------------------------------------------------------------------
+
+    def _live(self) -> None:
+        error: CodealignError = closed()
         try:
-            worker = self._launch()
-            self._hellos.put(worker)
-        except CodealignError as error:
-            self._hellos.put(error)
-        while (task := self._tasks.get()) is not None:
-            worker = self._run(task, worker)
-        if worker is not None:
-            self._retire(worker)
+            for _ in range(self._num_workers):
+                self._hire()
+            while not self._is_closing:
+                self._distribute()
+                self._listen()
+        except OSError as failure:
+            error = SandboxError(f"judge processes can't be had: {failure}", cure="see `ulimit -a`")
+        finally:
+            self._is_closed = True
+            self._dismiss(list(self._team), CLOSE_TIMEOUT_S)
+            self._fail_everything(error)
+            self._hello.put(error)
+            self._alarm.close()
 
-    def _run(self, task: Task, worker: Worker | None) -> Worker | None:
-        """Judge a task, on a new worker once if this one dies. The worker to go on with, if any."""
-        if task.dropped or self._closing:
-            task.finish(None, SandboxError("the judge was closed", cure="start a new one"))
-            return worker
-        failure = ""
-        for _ in range(NUM_TRIES):
-            try:
-                worker = worker or self._launch()
-                task.finish(worker.judge(task.key, task.problem, task.program))
-                return worker
-            except WorkerDied as error:
-                assert worker is not None
-                self._retire(worker)
-                worker, failure = None, str(error)
-                if error.hung:  # the program's answers hang the judge: it would again
-                    task.finish(_row("timeout", "judge", "the judge did not come to an end"))
-                    return None
-            except CodealignError as error:
-                task.finish(None, error)
-                return worker
-        task.finish(_row("not_judged", "worker", f"the judge process twice {failure}"))
-        return None
+    def _hire(self) -> None:
+        process = JudgeProcess(self._config, self._limits, self._expected_dir)
+        self._team.append(process)
+        self._by_fd[process.out_fd] = self._by_fd[process.in_fd] = process
+        self._poll.register(process.out_fd, select.POLLIN)
+        self._watch_unsent(process)
 
-    def _launch(self) -> Worker:
-        worker = Worker(self._config, self._limits, self._expected_dir)
-        with self._lock:
-            self._running.add(worker)
-            if self._closing:
-                worker.end()
+    def _watch_unsent(self, process: JudgeProcess) -> None:
+        """Hear when the pipe to a process takes more, as long as there is more."""
+        self._poll.register(process.in_fd, select.POLLOUT if process.has_unsent else 0)
+
+    def _distribute(self) -> None:
+        """Give out what there is to do: one task to each idle process, then one to wait in each pipe."""
+        if not (self._inbox or self._alone) or self._on_its_own is not None:
+            return
+        if not self._team:
+            self._hire()
+        if self._alone:
+            self._give_alone()
+            return
+        for process in self._team:
+            if not process.tasks:
+                self._supply(process)
+        for process in self._team:
+            self._supply(process)
+
+    def _give_alone(self) -> None:
+        """Once nothing else runs, the next of the programs that a busy machine kept from finishing."""
+        ready = [process for process in self._team if process.is_ready]
+        if ready and not any(process.tasks for process in ready):
+            self._on_its_own = self._alone.popleft()
+            self._give(ready[0], self._on_its_own)
+
+    def _supply(self, process: JudgeProcess) -> None:
+        """One task from the queue, if the process has room and there is one that somebody waits for."""
+        while self._inbox and process.has_room:
+            task = self._inbox.popleft()
+            if task.dropped:
+                task.finish(None, closed())
+            elif self._give(process, task):
+                return
+
+    def _give(self, process: JudgeProcess, task: Task) -> bool:
         try:
-            worker.greet()
-        except WorkerDied:
-            self._retire(worker)
-            raise SandboxError(
-                "a judge process did not start", cure="run `codealign env`"
-            ) from None
-        except SandboxError:
-            self._retire(worker)
-            raise
-        return worker
+            process.give(task)
+        except DataError as error:
+            task.finish(None, error)
+            return False
+        if process.has_unsent:
+            self._watch_unsent(process)
+        return True
 
-    def _retire(self, worker: Worker) -> None:
+    def _listen(self) -> None:
+        """Sleep until a process speaks, takes more or is stuck, or somebody submits or closes."""
+        self._is_hungry = not self._team or any(process.has_room for process in self._team)
+        for fd, _ in self._poll.poll(self._patience_ms()):
+            if fd == self._alarm.fd:
+                self._alarm.hush()
+            elif (process := self._by_fd.get(fd)) is not None:
+                self._attend(process, fd)
+        self._is_hungry = False
+        now = time.monotonic()
+        for process in [each for each in self._team if each.deadline < now]:
+            self._lose(process, "did not answer in time")
+
+    def _patience_ms(self) -> float | None:
+        """Until the next process counts as stuck; 0 when there is something to do at once."""
+        if self._is_closing or (self._is_hungry and self._inbox and not self._on_its_own):
+            return 0
+        deadline = min((process.deadline for process in self._team), default=math.inf)
+        return None if deadline == math.inf else max(0.0, 1000 * (deadline - time.monotonic())) + 1
+
+    def _attend(self, process: JudgeProcess, fd: int) -> None:
+        if fd == process.in_fd:
+            process.push()
+            self._watch_unsent(process)
+            return
+        try:
+            for row in process.hear():
+                self._take(process, row)
+        except JudgeDied as death:
+            self._lose(process, str(death))
+        except SandboxError as refusal:
+            self._dismiss([process])
+            self._start_failed(refusal, is_final=True)
+
+    def _take(self, process: JudgeProcess, row: Row) -> None:
+        """A hello, or the verdict on the process's first task."""
+        if not process.is_ready:
+            process.greeted(row)
+            self._num_start_failures = 0
+            self._hello.put(process)
+            return
+        task = process.answered()
+        if task is self._on_its_own:
+            self._on_its_own = None
+        elif was_starved(row, self._limits.cpu_s) and not task.retried:
+            task.retried = "wall"
+            self._alone.append(task)
+            return
+        task.finish(row)
+
+    # --- when a process ends ----------------------------------------------------------------
+
+    def _lose(self, process: JudgeProcess, why: str) -> None:
+        """Replace a dead or stuck process; what it had goes back to the front of the queue."""
+        self._dismiss([process])
+        if not process.is_ready:
+            self._start_failed(SandboxError(f"a judge process {why}", cure="run `codealign env`"))
+            return
+        waiting = list(process.tasks)
+        if waiting and waiting[0] is self._on_its_own:
+            self._on_its_own = None
+        if waiting and not waiting[0].try_again("worker"):
+            waiting.pop(0).finish(judge_died(why))
+        self._inbox.extendleft(reversed(waiting))
+        self._hire()
+
+    def _start_failed(self, error: SandboxError, *, is_final: bool = False) -> None:
+        """Try again a few times; with nobody left, say why to whoever waits."""
+        self._num_start_failures += 1
+        if not is_final and self._num_start_failures < MAX_START_FAILURES:
+            self._hire()
+        elif not self._team:
+            self._num_start_failures = 0
+            self._hello.put(error)
+            self._fail_everything(error)
+
+    def _dismiss(self, leaving: list[JudgeProcess], within_s: float = 0.0) -> None:
+        for process in leaving:
+            self._team.remove(process)
+            for fd in (process.out_fd, process.in_fd):
+                del self._by_fd[fd]
+                self._poll.unregister(fd)
+            process.hang_up()
+        deadline = time.monotonic() + within_s
+        for process in leaving:
+            process.end(max(0.0, deadline - time.monotonic()))
+        if self._is_closed:  # what the processes had is nobody's any more
+            self._inbox.extend(task for process in leaving for task in process.tasks)
+
+    def _fail_everything(self, error: CodealignError) -> None:
+        for queue in (self._inbox, self._alone):
+            while queue:
+                try:
+                    queue.popleft().finish(None, error)
+                except IndexError:  # another thread fails them as well
+                    return
+
+
+class Alarm:
+    """Wakes a thread that sleeps in a poll."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.fd, self._out = os.pipe()
+        os.set_blocking(self._out, False)
+        self._is_open = True
+
+    def ring(self) -> None:
         with self._lock:
-            self._running.discard(worker)
-        worker.close()
+            if self._is_open:
+                with contextlib.suppress(BlockingIOError):  # it has been rung often enough
+                    os.write(self._out, b"!")
 
+    def hush(self) -> None:
+        os.read(self.fd, 4096)
 
-def _row(outcome: str, detail: str, message: str) -> Row:
-    return {"outcome": outcome, "passed": False, "detail": detail, "message": message}
+    def close(self) -> None:
+        with self._lock:
+            self._is_open = False
+            os.close(self.fd)
+            os.close(self._out)

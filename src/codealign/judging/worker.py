@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from codealign.errors import SandboxError
 from codealign.judging.referee import Referee, limit_own_memory, not_judged
@@ -27,12 +27,13 @@ NUM_TRIES = 2
 
 def main(arguments: list[str]) -> None:
     sys.path.extend(arguments)  # where numpy is, for tests that use it
-    fd_in, fd_out = take_pipes()
+    requests, fd_out = take_pipes()
     if sys.platform == "linux":
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to act on
-    setting = frames.receive(fd_in, MAX_REQUEST_BYTES)
+    signal.signal(signal.SIGTERM, leave)
+    setting = frames.read(requests, MAX_REQUEST_BYTES)
     if setting is None:
         return
     limits = Limits(**setting["limits"])
@@ -47,24 +48,29 @@ def main(arguments: list[str]) -> None:
     limit_own_memory(MEMORY_BYTES)
     try:
         expected_dir = Path(setting["expected_dir"]) if setting["expected_dir"] else None
-        serve(fd_in, fd_out, Referee(opened.cell, limits, expected_dir))
+        serve(requests, fd_out, Referee(opened.cell, limits, expected_dir))
     finally:
         opened.cell.close()
 
 
-def take_pipes() -> tuple[int, int]:
+def leave(signum: int, frame: Any) -> None:
+    """The driver's way to end a busy judge: up the stack, so that the cell is tidied away."""
+    raise SystemExit
+
+
+def take_pipes() -> tuple[IO[bytes], int]:
     """Move the driver's pipes out of the way: tests may print, and must not be heard."""
-    fd_in, fd_out = os.dup(0), os.dup(1)
+    requests, fd_out = os.fdopen(os.dup(0), "rb"), os.dup(1)
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)
-    return fd_in, fd_out
+    return requests, fd_out
 
 
-def serve(fd_in: int, fd_out: int, referee: Referee) -> None:
-    """Until the driver hangs up: learn problems, judge programs."""
-    while (request := frames.receive(fd_in, MAX_REQUEST_BYTES)) is not None:
+def serve(requests: IO[bytes], fd_out: int, referee: Referee) -> None:
+    """Until the driver hangs up: learn problems, judge programs. The next request may be there already."""
+    while (request := frames.read(requests, MAX_REQUEST_BYTES)) is not None:
         for key in request.get("forget", ()):
             referee.forget(key)
         if "problem" in request:
@@ -77,9 +83,11 @@ def serve(fd_in: int, fd_out: int, referee: Referee) -> None:
 def judge_with_retry(referee: Referee, key: str, program: str) -> dict[str, Any]:
     """A dead cell is ours: a new one, and the program once more; then `not_judged`."""
     reason = ""
-    for _ in range(NUM_TRIES):
+    for number in range(NUM_TRIES):
         try:
-            return referee.judge(key, program)
+            row = referee.judge(key, program)
         except (CellDied, LaunchRefused) as error:
             reason = str(error)
+            continue
+        return row | {"retried": "sandbox"} if number else row
     return not_judged("sandbox", f"the sandbox failed twice on this program: {reason}")

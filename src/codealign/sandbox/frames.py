@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import IO, Any
 
 MAX_FRAME_BYTES = 8 * 2**20
 _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -71,3 +71,13 @@ def receive(fd: int, cap: int = MAX_FRAME_BYTES) -> Any:
             return None
         data += chunk
     return unpack(data[4 : 4 + length])
+
+
+def read(stream: IO[bytes], cap: int = MAX_FRAME_BYTES) -> Any:
+    """Read one frame of a buffered stream in which more may follow; None at its end."""
+    header = stream.read(4)
+    if len(header) < 4:
+        return None
+    length = body_length(header, cap)
+    body = stream.read(length)
+    return unpack(body) if len(body) == length else None
