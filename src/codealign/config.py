@@ -169,8 +169,8 @@ class JudgeConfig(Section):
     extract: Literal["auto", "raw", "stop_words", "syntax_tree", "chat"] = "auto"
     """How a completion is cut to its program; see codealign.programs."""
     cache: bool = True
-    """Judge identical programs of one call once, and keep expected outputs that were computed from
-    reference solutions in the user's cache directory."""
+    """Judge identical programs once: within a call, and from one command to the next through the user's cache
+    directory, where expected outputs computed from reference solutions are kept too."""
     max_not_judged: Fraction = 0.05
     """Above this share of `not_judged` the run stops with exit code 3."""
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from codealign.config import KATA_POLICY, ModelConfig, RunConfig, TransformersEngine
 from codealign.errors import InputError
 from codealign.judging import Judge
+from codealign.judging.cache import user_cache_dir
 from codealign.pairs import build_pairs
 from codealign.problems import check_splits, load_problems
 from codealign.processes import first_decides
@@ -109,7 +110,7 @@ class Run:
 
     @cached_property
     def judge(self) -> Judge:
-        return Judge(self.config.judge)
+        return Judge(self.config.judge, cache_dir=user_cache_dir())
 
     @cached_property
     def policy(self) -> Policy:

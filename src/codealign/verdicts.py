@@ -6,8 +6,11 @@ of the completions, or as they are ready.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
 
 from codealign.errors import DataError, SandboxError
 from codealign.judging import Candidate, Judge
@@ -47,6 +50,92 @@ def judge_completions(
     for candidate, row in judge.judged(candidates(), ordered=ordered):
         columns = in_flight.pop(id(candidate)).to_row()
         yield Verdict.model_validate(columns | row)
+
+
+class Changed(NamedTuple):
+    """A program whose verdict was not the same each time."""
+
+    task_id: str
+    sample_index: int
+    outcomes: dict[str, int]
+    """How often each outcome came, most frequent first; `not_judged` is left out."""
+
+    @property
+    def flipped(self) -> bool:
+        """Whether it passed sometimes and sometimes not: a score depends on the day."""
+        return "passed" in self.outcomes
+
+
+class Repeats(NamedTuple):
+    """What judging the same programs several times came to."""
+
+    num_repeats: int
+    verdicts: list[Verdict]
+    changed: list[Changed]
+    """In the order of the completions."""
+
+    @property
+    def num_programs(self) -> int:
+        return len(self.verdicts) // self.num_repeats
+
+    @property
+    def num_unjudged(self) -> int:
+        return sum(verdict.outcome == "not_judged" for verdict in self.verdicts)
+
+    @property
+    def flake_rate(self) -> float:
+        """Share of the programs whose verdict changed."""
+        return len(self.changed) / max(1, self.num_programs)
+
+    def summary(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "num_programs": self.num_programs,
+            "num_repeats": self.num_repeats,
+            "flake_rate": self.flake_rate,
+            "num_flipped": sum(program.flipped for program in self.changed),
+            "num_not_judged": self.num_unjudged,
+            "changed": [
+                {**program._asdict(), "flipped": program.flipped} for program in self.changed
+            ],
+            "isolation": self.verdicts[0].isolation if self.verdicts else "",
+        }
+
+
+def judge_repeatedly(
+    problems: Mapping[str, Problem],
+    completions: Sequence[Completion],
+    judge: Judge,
+    num_repeats: int,
+    extract: Rule = "auto",
+    *,
+    on_verdict: Callable[[Verdict], None] = lambda verdict: None,
+) -> Repeats:
+    """Judge every completion `num_repeats` times, each time in another order, and see which verdicts change.
+
+    Args:
+        judge: one with `cache` false in its configuration, or nothing would be judged twice.
+
+    Raises:
+        DataError: a completion names a task that `problems` lacks.
+    """
+    outcomes: dict[tuple[str, int], Counter[str]] = {
+        (completion.task_id, completion.sample_index): Counter() for completion in completions
+    }
+    verdicts: list[Verdict] = []
+    for number in range(num_repeats):
+        order = Random(number).sample(completions, len(completions))
+        for verdict in judge_completions(problems, order, judge, extract, ordered=False):
+            verdicts.append(verdict)
+            if verdict.outcome != "not_judged":
+                outcomes[verdict.task_id, verdict.sample_index][verdict.outcome] += 1
+            on_verdict(verdict)
+    changed = [
+        Changed(task_id, sample_index, dict(counts.most_common()))
+        for (task_id, sample_index), counts in outcomes.items()
+        if len(counts) > 1
+    ]
+    return Repeats(num_repeats, verdicts, changed)
 
 
 def read_verdicts(path: Path | str, bad: list[BadRow] | None = None) -> list[Verdict]:

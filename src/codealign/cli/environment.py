@@ -31,6 +31,7 @@ def env_command(shared: Shared) -> None:
         "memory_gib",
         "accelerator",
         "data_dir",
+        "verdict_cache",
     ):
         click.echo(f"{name:<14}{facts[name]}")
     click.echo(f"{'isolation':<14}{facts['isolation']}")
@@ -44,8 +45,10 @@ def env_command(shared: Shared) -> None:
 
 def environment() -> dict[str, Any]:
     """Facts about this machine, as plain JSON values; sizes in GiB."""
+    from codealign.judging.cache import cache_facts
     from codealign.sandbox import isolation_levels
 
+    cache = cache_facts()
     levels = [
         {"level": level.level, "available": level.available, "reason": level.reason}
         for level in isolation_levels()
@@ -61,6 +64,7 @@ def environment() -> dict[str, Any]:
         "memory_gib": round(pages * page_bytes / 2**30, 1),
         "accelerator": _accelerator(),
         "data_dir": os.environ.get("CODEALIGN_DATA") or "CODEALIGN_DATA is not set",
+        "verdict_cache": f"{cache.path}: {cache.num_verdicts} verdicts, {cache.size_bytes / 2**20:.1f} MiB",
         "isolation": next((level["level"] for level in levels if level["available"]), "none"),
         "isolation_levels": levels,
         "libraries": {name: _version(name) for name in LIBRARIES},

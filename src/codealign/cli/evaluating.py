@@ -128,11 +128,13 @@ def _of_model(
         return
     from codealign.evaluation import evaluate
     from codealign.judging import Judge
+    from codealign.judging.cache import user_cache_dir
     from codealign.policy import load_policy
     from codealign.records import write_records
 
     policy = load_policy(config.model)
-    with Judge(config.judge) as judge, progress.stage("eval", total, "programs") as advance:
+    judging = Judge(config.judge, cache_dir=user_cache_dir())
+    with judging as judge, progress.stage("eval", total, "programs") as advance:
         evaluation = evaluate(
             policy, problems, config.eval, judge, seed=config.seed, on_verdict=lambda _: advance()
         )
