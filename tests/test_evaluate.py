@@ -60,26 +60,29 @@ class ReadingJudge:
     def __init__(self, window: int = 2, sick: frozenset[tuple[str, int]] = frozenset()) -> None:
         self.window, self.sick, self.num_read = window, sick, 0
 
-    def verdicts(self, candidates: Iterable[Candidate]) -> Iterator[Verdict]:
+    def judged(
+        self, candidates: Iterable[Candidate], *, ordered: bool
+    ) -> Iterator[tuple[Candidate, dict[str, Any]]]:
+        assert ordered
         held: list[Candidate] = []
         for candidate in candidates:
             self.num_read += 1
             held.append(candidate)
             if len(held) > self.window:
-                yield self.verdict(held.pop(0))
-        yield from map(self.verdict, held)
+                yield self.row(held.pop(0))
+        yield from map(self.row, held)
 
-    def verdict(self, candidate: Candidate) -> Verdict:
+    def row(self, candidate: Candidate) -> tuple[Candidate, dict[str, Any]]:
         answer = int(candidate.program.split("return ")[1])
         wanted = {"zero": 0, "one": 1, "two": 2}[candidate.problem.task_id]
         sick = (candidate.problem.task_id, candidate.sample_index) in self.sick
         outcome = "not_judged" if sick else "passed" if answer == wanted else "failed"
-        return Verdict(
-            task_id=candidate.problem.task_id,
-            sample_index=candidate.sample_index,
-            outcome=outcome,
-            passed=outcome == "passed",
-        )
+        return candidate, {
+            "task_id": candidate.problem.task_id,
+            "sample_index": candidate.sample_index,
+            "outcome": outcome,
+            "passed": outcome == "passed",
+        }
 
 
 def as_judge(judge: ReadingJudge) -> Judge:

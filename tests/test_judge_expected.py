@@ -26,7 +26,7 @@ PROBLEM = Problem(
 def outcome(tmp_path: Path, config: JudgeConfig = CONFIG) -> str:
     with Judge(config, cache_dir=tmp_path) as judge:
         (verdict,) = judge.verdicts([Candidate(PROBLEM, SOURCE + "# mine\n")])
-    (tmp_path / "verdicts.sqlite").unlink()
+    (tmp_path / "verdicts.sqlite").unlink(missing_ok=True)
     return verdict.outcome
 
 
