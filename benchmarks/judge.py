@@ -37,14 +37,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypedDict
 
-from sources import machine
+from sources import SLOW, machine
 
 from codealign.problems import load_problems
 from codealign.programs import reference_program
 from codealign.records import CheckTests, Problem
 from codealign.sandbox import linux
 
-SLOW = ("HumanEval/75", "HumanEval/147", "HumanEval/36", "HumanEval/32")
 RIVALS_FILE = str(Path(__file__).with_name("rivals.py"))
 CPUACCT = Path("/sys/fs/cgroup/cpuacct")
 ROOT_FINDER = 1e-6

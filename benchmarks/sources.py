@@ -1,9 +1,38 @@
-"""What several benchmarks of the judge start from: the machine they run on."""
+"""What the benchmarks of the judge start from: problems, recorded programs, the machine they run on."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+from codealign.problems import load_problems
+from codealign.programs import extract_program, read_completions, reference_program
+from codealign.records import Problem
+
+RECORDED = "recorded/humaneval_codegen16b_t0.8_n100.jsonl.gz"
+"""16,400 completions by CodeGen-16B, published with CodeT (arXiv 2207.10397)."""
+
+SLOW = ("HumanEval/75", "HumanEval/147", "HumanEval/36", "HumanEval/32")
+"""Problems whose own solutions take long; the others are "the fast 160"."""
+
+
+def recorded_programs() -> Iterator[tuple[Problem, str]]:
+    """(problem, program) of each recorded completion, in the file's order."""
+    problems = {problem.task_id: problem for problem in load_problems("humaneval").problems}
+    for completion in read_completions(Path(os.environ["CODEALIGN_DATA"]) / RECORDED):
+        problem = problems[completion.task_id]
+        yield problem, extract_program(problem, completion)
+
+
+def reference_programs(*names: str) -> Iterator[tuple[Problem, str]]:
+    """(problem, its reference solution as a whole program) of the named benchmarks."""
+    for name in names:
+        for problem in load_problems(name).problems:
+            program = reference_program(problem)
+            assert program is not None, problem.task_id
+            yield problem, program
 
 
 def machine() -> str:
