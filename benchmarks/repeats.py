@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sources import machine, reference_programs
+from sources import evenly, machine, reference_programs
 
 from codealign.config import JudgeConfig, LocalJudge
 from codealign.judging import Candidate, Judge
@@ -105,10 +105,8 @@ def main() -> None:
     parser.add_argument("--num-programs", type=int, help="only so many programs, spread evenly")
     parser.add_argument("--json", action="store_true")
     options, here = parser.parse_args(), machine()
-    candidates = [
-        Candidate(problem, program) for problem, program in reference_programs("humaneval", "mbpp")
-    ]
-    candidates = candidates[:: max(1, len(candidates) // (options.num_programs or len(candidates)))]
+    references = list(reference_programs("humaneval", "mbpp"))
+    candidates = [Candidate(*each) for each in evenly(references, options.num_programs)]
     cores = len(os.sched_getaffinity(0))
     phases = [Phase("idle", cores, 0), Phase("oversubscribed", 2 * cores, cores)]
     outcomes = [run(phase, candidates, options.repeats) for phase in phases]

@@ -64,8 +64,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options, here = parser.parse_args(), machine()
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-    programs = list(recorded_programs())
-    programs = programs[:: max(1, len(programs) // options.num)][: options.num]
+    programs = list(recorded_programs(options.num))
     by_scale = {}
     for scale in SCALES:
         print(f"at {scale} times the limits", file=sys.stderr)

@@ -8,7 +8,7 @@ below it, mounts, System V objects, files in /dev/shm and the temporary director
 first and last part tells whether it slows down. Every solution has to pass, no attack may, and none may do the harm
 that the audit's bait shows.
 
-The counts of mounts, files and System V objects are the machine's: other work on it shows in them.
+The counts of mounts, cgroups, files and System V objects are the machine's: other work on it shows in them.
 """
 
 from __future__ import annotations
@@ -222,14 +222,15 @@ def main() -> None:
             "num": options.num,
             "num_attacks": options.num // ATTACK_EVERY,
             "num_different_attacks": min(len(attacks), options.num // ATTACK_EVERY),
-            **soaked._asdict(),
-            "closed": closed,
+            "unexpected": soaked.unexpected,
+            "isolation": soaked.isolation,
             "harms": harms(attacks),
         }
     if options.json:
-        print(
-            json.dumps(told | {"before": soaked.before._asdict(), "after": soaked.after._asdict()})
-        )
+        counts = {"before": soaked.before, "after": soaked.after, "closed": closed}
+        told |= {name: count._asdict() for name, count in counts.items()}
+        told["parts"] = [part._asdict() for part in soaked.parts]
+        print(json.dumps(told))
     else:
         print(here)
         print_report(told, soaked, closed)

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from codealign.problems import load_problems
 from codealign.programs import extract_program, read_completions, reference_program
@@ -14,16 +15,26 @@ from codealign.records import Problem
 RECORDED = "recorded/humaneval_codegen16b_t0.8_n100.jsonl.gz"
 """16,400 completions by CodeGen-16B, published with CodeT (arXiv 2207.10397)."""
 
+Item = TypeVar("Item")
+
 SLOW = ("HumanEval/75", "HumanEval/147", "HumanEval/36", "HumanEval/32")
 """Problems whose own solutions take long; the others are "the fast 160"."""
 
 
-def recorded_programs() -> Iterator[tuple[Problem, str]]:
-    """(problem, program) of each recorded completion, in the file's order."""
+def recorded_programs(num: int | None = None) -> Iterator[tuple[Problem, str]]:
+    """(problem, program) of each recorded completion, in the file's order; `num` of them spread evenly."""
     problems = {problem.task_id: problem for problem in load_problems("humaneval").problems}
-    for completion in read_completions(Path(os.environ["CODEALIGN_DATA"]) / RECORDED):
+    completions = read_completions(Path(os.environ["CODEALIGN_DATA"]) / RECORDED)
+    for completion in evenly(completions, num):
         problem = problems[completion.task_id]
         yield problem, extract_program(problem, completion)
+
+
+def evenly(items: list[Item], num: int | None) -> list[Item]:
+    """`num` of the items, spread evenly over all; all of them without a number."""
+    if num is None or num >= len(items):
+        return items
+    return [items[number * len(items) // num] for number in range(num)]
 
 
 def reference_programs(*names: str) -> Iterator[tuple[Problem, str]]:
