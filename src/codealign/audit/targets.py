@@ -21,6 +21,7 @@ from codealign import errors
 from codealign.audit.answers import Answer, Result
 from codealign.audit.bait import SECRET, SECRET_VARIABLE, Bait
 from codealign.audit.corpus import Sequence, Specimen
+from codealign.audit.judges import check_word
 from codealign.audit.tasks import TASKS
 from codealign.config import JudgeConfig, LimitsConfig, LocalJudge
 from codealign.errors import CodealignError, SandboxError
@@ -76,6 +77,9 @@ def make_target(
         config: of our own judge; the default has `LIMITS`.
         timeout_s: of a program, for other targets.
         workers: how many programs at once; None is one per CPU core.
+
+    Raises:
+        InputError: nothing is called so, or it is not installed.
     """
     config = config or JudgeConfig(limits=LIMITS)
     workers = workers or len(os.sched_getaffinity(0))
@@ -83,7 +87,9 @@ def make_target(
         level = config.isolation if word == "judge" else word
         if level != "S0":
             return OurTarget(word, config.model_copy(update={"isolation": level}), workers)
-    return Harnessed("S0" if word == "judge" else word, timeout_s, workers)
+    name = "S0" if word == "judge" else word
+    check_word(name)
+    return Harnessed(name, timeout_s, workers)
 
 
 # --- our judge ------------------------------------------------------------------------------------

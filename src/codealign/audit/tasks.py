@@ -193,6 +193,16 @@ _ALL = [
         inputs=[[[1, 2, 3, 4]], [[]], [[-3, 0]]],
     ),
     _task(
+        'def reverse_list(items):\n    """A new list of the same items in opposite order."""\n',
+        "    return items[::-1]\n",
+        "assert reverse_list([1, 2, 3]) == [3, 2, 1]",
+        "assert is_reversed([1, 2, 3])",
+        "assert is_reversed(list(range(50)))",
+        # Computes what it expects after the call, as many a published test does.
+        helpers="def is_reversed(items):\n    return reverse_list(items) == items[::-1]\n",
+        inputs=[[[1, 2, 3]], [list(range(50))]],
+    ),
+    _task(
         'def is_sorted(items):\n    """Whether a list is in ascending order."""\n',
         "    return all(a <= b for a, b in zip(items, items[1:]))\n",
         "assert is_sorted([1, 2, 2]) is True",

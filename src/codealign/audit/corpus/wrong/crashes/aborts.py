@@ -1,0 +1,7 @@
+# task: add
+# tries: an abort
+import os
+
+
+def add(a, b):
+    os.abort()

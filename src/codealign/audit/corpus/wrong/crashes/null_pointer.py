@@ -1,0 +1,7 @@
+# task: add
+# tries: a segmentation fault
+import ctypes
+
+
+def add(a, b):
+    return ctypes.string_at(0)

@@ -1,0 +1,17 @@
+# task: add
+# tries: a memory limit that a program may raise for itself
+# harm: reached
+import resource
+
+for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+    try:
+        resource.setrlimit(kind, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (ValueError, OSError):
+        pass
+
+
+def add(a, b):
+    block = bytearray(640 << 20)
+    for place in range(0, len(block), 4096):
+        block[place] = 1
+    return a + b
