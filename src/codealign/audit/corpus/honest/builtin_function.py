@@ -1,0 +1,3 @@
+# task: add
+# unusual: the entry point is a function of the library
+from operator import add

@@ -1,0 +1,4 @@
+﻿# task: add
+# unusual: opens with a byte order mark
+def add(a, b):
+    return a + b

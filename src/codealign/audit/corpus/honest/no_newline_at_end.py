@@ -1,0 +1,4 @@
+# task: add
+# unusual: ends without a line end, in a comment
+add = \
+    lambda *numbers: sum(numbers)  # the end
