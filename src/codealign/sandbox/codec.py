@@ -11,10 +11,14 @@ promised: that shared or cyclic structure survives (copies, and depth is capped)
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable
 from math import isfinite
 from typing import Any
+
+# A program that redefines builtins redefines its own: what answers for it keeps those it was born with.
+__builtins__ = dict(vars(builtins))
 
 MAX_DEPTH = 60
 MAX_EXPONENT = 100_000

@@ -7,9 +7,13 @@ unpickles or formats what it reads.
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 from typing import IO, Any
+
+# A program that redefines builtins redefines its own: what answers for it keeps those it was born with.
+__builtins__ = dict(vars(builtins))
 
 MAX_FRAME_BYTES = 8 * 2**20
 _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode

@@ -29,6 +29,9 @@ from typing import Any
 from codealign.sandbox import frames
 from codealign.sandbox.codec import TooDeep, decode, encode
 
+# A program that redefines builtins redefines its own: what answers for it keeps those it was born with.
+__builtins__ = dict(vars(builtins))
+
 MESSAGE_LENGTH = 200
 SEED = 0
 NUM_CORES = 2
@@ -223,6 +226,7 @@ def load(source: str, name: str) -> ModuleType | list[Any]:
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         return ["syntax", *describe(error)]
     module = ModuleType(name)
+    module.__dict__["__builtins__"] = builtins  # else exec gives it ours
     module.__file__, module.__loader__ = _program_path, _Source(text)  # type: ignore[assignment]
     sys.modules["__main__"] = sys.modules[name] = module
     if "random" in source:

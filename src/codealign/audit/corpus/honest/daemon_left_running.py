@@ -5,9 +5,9 @@ import os
 import threading
 import time
 
-multiprocessing.Process(target=time.sleep, args=(100,), daemon=True).start()
+multiprocessing.Process(target=time.sleep, args=(20,), daemon=True).start()
 if os.fork() == 0:
-    time.sleep(100)
+    time.sleep(20)
     os._exit(0)
 for _ in range(3):
     threading.Thread(target=threading.Event().wait, daemon=True).start()
