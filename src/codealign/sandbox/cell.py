@@ -283,7 +283,10 @@ class CellExecution(Asking):
         length = None
         while length is None or len(buffer) < 4 + length:
             self._wait(select.POLLIN)
-            chunk = self._job.recv(_READ_BYTES)
+            try:
+                chunk = self._job.recv(_READ_BYTES)
+            except ConnectionResetError:  # it ended with a question of ours unread
+                chunk = b""
             if not chunk:
                 self.ended = True
                 raise remote.ProgramEnded

@@ -27,6 +27,7 @@ _NAMESPACES = (
     | linux.CLONE_NEWUTS
     | linux.CLONE_NEWCGROUP
 )
+HOST_NAME = "cell"
 _FIRST_CELL_ID, _NUM_CELL_IDS = 40_000, 20_000
 
 
@@ -71,6 +72,7 @@ def enter_cell(plan: dict[str, Any]) -> None:
         uid, gid = os.getuid(), os.getgid()  # not known any more once the namespace is new
         linux.unshare(_NAMESPACES)
         map_ids(proc, uid, gid)
+        socket.sethostname(HOST_NAME)  # a new namespace starts with the machine's own
         if not root_first:
             enter_root(plan["packages"])
     finally:
