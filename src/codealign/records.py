@@ -108,11 +108,14 @@ class Problem(Record):
     tests: Tests = Field(discriminator="kind")
     canonical_solution: str | None = None
     solution_is_continuation: bool = True
+    trusted: bool = True
+    """False when a model wrote the tests or the solution: then their code runs in a sandbox as well."""
 
     @property
     def hash(self) -> str:
         """Hex digest of everything that can change a verdict: prompt, entry point and tests."""
-        return content_hash([self.prompt, self.entry_point, self.tests.model_dump(mode="json")])
+        decisive = [self.prompt, self.entry_point, self.tests.model_dump(mode="json")]
+        return content_hash(decisive if self.trusted else [*decisive, "untrusted"])
 
 
 class Completion(Record):

@@ -75,6 +75,7 @@ class JudgeProcess:
                 "accept_weak_isolation": config.accept_weak_isolation,
                 "limits": limits._asdict(),
                 "expected_dir": str(expected_dir or ""),
+                "trust_tests": config.trust_tests,
             }
         )
 

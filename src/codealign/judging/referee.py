@@ -7,14 +7,14 @@ there to answer. Nothing the program writes, returns or exits with can mean it.
 from __future__ import annotations
 
 import math
-import random
 import resource
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from codealign.judging import untrusted
 from codealign.judging.expected import ExpectedOutputs
 from codealign.judging.scorecard import (
     BrokenProblem,
@@ -29,16 +29,18 @@ from codealign.judging.styles import (
     is_plain,
     prepare,
     reference_source,
+    run_tests,
 )
+from codealign.judging.untrusted import TestsMisbehaved, UntrustedTests
+from codealign.sandbox.cell import Cell
 from codealign.sandbox.limits import Limits
-from codealign.sandbox.protocol import Ending, Execution, Sandbox
+from codealign.sandbox.protocol import Ending, Execution
 from codealign.sandbox.remote import CannotCross, ProgramEnded, ProgramError, ProgramExit
 
 JUDGE_CPU_S = 20.0
 """CPU time the tests of one program may take in the judge itself."""
 LEAST_CPU_S, CPU_PER_REFERENCE = 1.0, 10.0
 """A program gets ten times the CPU time of the problem's own solution, and a second at least."""
-SEED = 0
 MAX_TESTS_WITH_TEXT = 3
 """Failing tests whose inputs, expected and actual values are kept."""
 
@@ -74,19 +76,35 @@ _patience = Patience()
 class Referee:
     """Judges programs of many problems in one cell; styles are prepared once per problem."""
 
-    def __init__(self, cell: Sandbox, limits: Limits, expected_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        limits: Limits,
+        expected_dir: Path | None = None,
+        *,
+        open_test_cell: Callable[[], Cell] | None = None,
+        trust_tests: bool = True,
+    ) -> None:
         self.cell, self.limits = cell, limits
         self._expected = ExpectedOutputs(expected_dir)
-        self._styles: dict[str, Style | StdioStyle | BrokenProblem] = {}
+        self._open_test_cell, self._trust_tests = open_test_cell, trust_tests
+        self._test_cell: Cell | None = None
+        self._unproved: set[str] = set()
+        self._styles: dict[str, Style | StdioStyle | UntrustedTests | BrokenProblem] = {}
         self._references: dict[str, str] = {}
         self._cpu_s: dict[str, float] = {}
 
     def learn(self, key: str, problem: Mapping[str, Any]) -> None:
         """Prepare a problem's tests; a broken one is remembered as broken."""
+        trusted = self._trust_tests and problem.get("trusted", True)
         try:
-            self._styles[key] = prepare(
-                problem, lambda name, inputs: self._answers(problem, name, inputs)
-            )
+            if not trusted and problem["tests"]["kind"] in untrusted.KINDS:
+                self._styles[key] = UntrustedTests(problem)
+                self._unproved.add(key)
+            else:
+                self._styles[key] = prepare(
+                    problem, lambda name, inputs: self._answers(problem, name, inputs)
+                )
         except (BrokenProblem, SyntaxError) as error:
             self._styles[key] = BrokenProblem(str(error))
 
@@ -97,6 +115,13 @@ class Referee:
     def forget(self, key: str) -> None:
         for memory in (self._styles, self._references, self._cpu_s):
             memory.pop(key, None)
+        self._unproved.discard(key)
+
+    def close(self) -> None:
+        """End the cells."""
+        self.cell.close()
+        if self._test_cell is not None:
+            self._test_cell.close()
 
     def judge(self, key: str, program: str) -> dict[str, Any]:
         """The verdict on a program as a plain row.
@@ -108,10 +133,12 @@ class Referee:
         Raises:
             CellDied: the sandbox failed, not the program.
         """
-        style = self._styles[key]
-        if isinstance(style, BrokenProblem):
-            return not_judged("broken_problem", str(style))
         try:
+            if key in self._unproved:
+                self._prove(key)
+            style = self._styles[key]
+            if isinstance(style, BrokenProblem):
+                return not_judged("broken_problem", str(style))
             first_s = self.limits.cpu_s
             if key in self._references:
                 first_s = min(first_s, LEAST_CPU_S)
@@ -123,18 +150,42 @@ class Referee:
             return row
         except BrokenProblem as error:
             return not_judged("broken_problem", str(error))
+        except TestsMisbehaved as error:
+            return not_judged("untrusted_tests", str(error))
 
-    def _calibrated_cpu_s(self, key: str, style: Style | StdioStyle) -> float:
+    def _prove(self, key: str) -> None:
+        """Untrusted tests count only when they pass the reference solution and fail a stub."""
+        style = self._styles[key]
+        assert isinstance(style, UntrustedTests)
+        try:
+            if key in self._references:
+                row = self._judge_within(self.limits.cpu_s, style, self._references[key])
+                if not row["passed"]:
+                    said = f"{row['outcome']} {row['detail']} {row['message']}"
+                    raise BrokenProblem(f"its reference solution does not pass its tests: {said}")
+                self._cpu_s[key] = self._deserved_cpu_s(row)
+            if self._judge_within(LEAST_CPU_S, style, style.stub)["passed"]:
+                raise BrokenProblem("its tests pass a function that returns None")
+        except (BrokenProblem, TestsMisbehaved) as error:
+            self._styles[key] = BrokenProblem(str(error))
+        self._unproved.remove(key)
+
+    def _calibrated_cpu_s(self, key: str, style: Style | StdioStyle | UntrustedTests) -> float:
         """CPU seconds that programs of a problem get: CPU_PER_REFERENCE times its own solution's."""
         if key not in self._cpu_s:
             row = self._judge_within(self.limits.cpu_s, style, self._references[key])
-            deserved_s = CPU_PER_REFERENCE * row["cpu_s"] if row["passed"] else math.inf
-            self._cpu_s[key] = min(self.limits.cpu_s, max(LEAST_CPU_S, deserved_s))
+            self._cpu_s[key] = self._deserved_cpu_s(row)
         return self._cpu_s[key]
 
+    def _deserved_cpu_s(self, row: Mapping[str, Any]) -> float:
+        deserved_s = CPU_PER_REFERENCE * row["cpu_s"] if row["passed"] else math.inf
+        return min(self.limits.cpu_s, max(LEAST_CPU_S, deserved_s))
+
     def _judge_within(
-        self, cpu_s: float, style: Style | StdioStyle, program: str
+        self, cpu_s: float, style: Style | StdioStyle | UntrustedTests, program: str
     ) -> dict[str, Any]:
+        if isinstance(style, UntrustedTests):
+            return self._judge_apart(style, program, cpu_s)
         card = Scorecard(style.test_names)
         limits = self.limits._replace(cpu_s=cpu_s)
         if isinstance(style, StdioStyle):
@@ -153,25 +204,24 @@ class Referee:
             whole = explain_ending(ending, limits)
         return verdict_row(card, whole, [ending])
 
+    def _judge_apart(self, tests: UntrustedTests, program: str, cpu_s: float) -> dict[str, Any]:
+        if self._test_cell is None:
+            if self._open_test_cell is None:
+                raise BrokenProblem(
+                    "its tests are not trusted, and there is no cell to run them in"
+                )
+            self._test_cell = self._open_test_cell()
+        heard = tests.run(program, self.cell, self._test_cell, self.limits, cpu_s)
+        whole = heard.whole
+        if whole is None and heard.gone:
+            whole = explain_ending(heard.ending, self.limits._replace(cpu_s=cpu_s))
+        return verdict_row(heard.card, whole, [heard.ending])
+
     def _run_tests(self, execution: Execution, style: Style, card: Scorecard) -> Finding | None:
-        """None when the tests ran to their end; else what stopped them (or kept them from starting)."""
-        random.seed(SEED)
+        """See `styles.run_tests`; too long a run in the judge itself is a finding too."""
         try:
-            found = execution.begin()
-            if style.wanted and style.wanted[0] not in found:
-                name = style.wanted[0]
-                return Finding("syntax_error", "no_entry_point", f"the program defines no {name!r}")
             with _patience:
-                style.run(found, card)
-            return None
-        except SyntaxError as error:
-            return Finding("syntax_error", "", str(error)[:200])
-        except (ProgramError, ProgramExit) as error:
-            return explain(error)
-        except ProgramEnded:
-            return None  # its ending says more
-        except CannotCross as error:
-            raise BrokenProblem(str(error)) from None
+                return run_tests(style, execution, card)
         except JudgeTimeout:
             return Finding("timeout", "judge", "the tests themselves ran too long on its answers")
 

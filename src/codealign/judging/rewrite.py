@@ -5,7 +5,7 @@
 
 The order of evaluation and the meaning of every statement stay; only an exception that leaves an assert
 (or a compound statement that holds asserts) is written down instead of ending the function. Asserts of a
-constant (`assert True, "…"`) can't fail and are no tests.
+true constant (`assert True, "…"`) can't fail and are no tests.
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ def _asserts_something(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return False
     return any(
-        isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant)
+        isinstance(node, ast.Assert)
+        and not (isinstance(node.test, ast.Constant) and node.test.value)
         for node in ast.walk(statement)
     )
 

@@ -7,6 +7,7 @@ number of programs. Test code runs here, in the judge; what it calls is in the c
 from __future__ import annotations
 
 import builtins
+import random
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -22,7 +23,9 @@ from codealign.judging.rewrite import (
     read_names,
 )
 from codealign.judging.scorecard import BrokenProblem, Finding, Recorded, Scorecard, explain
-from codealign.sandbox.remote import Remote
+from codealign.sandbox.remote import CannotCross, ProgramEnded, ProgramError, ProgramExit, Remote
+
+SEED = 0
 
 Row = Mapping[str, Any]
 RunReference = Callable[[str, list[list[Any]]], list[Any]]
@@ -39,6 +42,40 @@ class Style(Protocol):
     def run(self, found: dict[str, Any], card: Scorecard) -> None:
         """Run every test against the program's globals; results go to `card`."""
         ...
+
+
+class Program(Protocol):
+    """What running tests needs of a program: `sandbox.protocol.Execution` and more things have it."""
+
+    def begin(self) -> dict[str, Any]: ...
+
+
+def run_tests(style: Style, program: Program, card: Scorecard) -> Finding | None:
+    """Run every test of `style`; results go to `card`.
+
+    Returns:
+        None when the tests ran to their end, or until the program's process ended (how it ended says
+        more); else what stopped them or kept them from starting.
+
+    Raises:
+        BrokenProblem: the problem's own fault.
+    """
+    random.seed(SEED)
+    try:
+        found = program.begin()
+        if style.wanted and style.wanted[0] not in found:
+            name = style.wanted[0]
+            return Finding("syntax_error", "no_entry_point", f"the program defines no {name!r}")
+        style.run(found, card)
+        return None
+    except SyntaxError as error:
+        return Finding("syntax_error", "", str(error)[:200])
+    except (ProgramError, ProgramExit) as error:
+        return explain(error)
+    except ProgramEnded:
+        return None
+    except CannotCross as error:
+        raise BrokenProblem(str(error)) from None
 
 
 def reference_source(problem: Row) -> str | None:
@@ -72,6 +109,8 @@ class CheckStyle:
 
     def __init__(self, problem: Row) -> None:
         tests = problem["tests"]
+        if not problem["entry_point"]:
+            raise BrokenProblem("`check` tests need an entry point")
         self.entry_point: str = problem["entry_point"]
         self.wanted = [self.entry_point]
         self._setup = compile(tests["setup"], "<setup>", "exec") if tests["setup"] else None
@@ -104,12 +143,14 @@ class CheckStyle:
 
 
 def run_rest(body: Callable[[], Any], card: Scorecard) -> None:
-    """Run tests; an exception between them fails those that were not reached."""
+    """Run tests; an exception between them fails those that were not reached, or else the last."""
     try:
         body()
     except BrokenProblem:
         raise
     except Exception as error:
+        if card.complete:
+            card.findings[-1] = explain(error)
         card.fill(explain(error)._replace(message=f"not reached: {type(error).__name__}"))
     card.fill(Finding("failed", "", "not reached"))
 
@@ -217,8 +258,6 @@ def prepare(
         BrokenProblem: the tests can't be used.
     """
     kind = problem["tests"]["kind"]
-    if kind == "check" and not problem["entry_point"]:
-        raise BrokenProblem("`check` tests need an entry point")
     if kind == "calls":
         return CallStyle(problem, run_reference)
     return {"check": CheckStyle, "asserts": AssertStyle, "stdio": StdioStyle}[kind](problem)

@@ -104,7 +104,7 @@ def problem_data(problem: Problem) -> Any:
     return encode(row, _refuse_object)
 
 
-_JUDGED_COLUMNS = {"task_id", "prompt", "entry_point", "tests"}
+_JUDGED_COLUMNS = {"task_id", "prompt", "entry_point", "tests", "trusted"}
 
 
 def _refuse_object(value: Any) -> Any:

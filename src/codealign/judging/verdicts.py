@@ -287,7 +287,12 @@ class _Desk:
         self.finished: SimpleQueue[Task] = SimpleQueue()
         self._by_text: OrderedDict[tuple[str, str], Task] = OrderedDict()
         self._by_form: OrderedDict[str, Task] = OrderedDict()
-        self._setting = [list(judge.limits), running.pool.level, runner_version()]
+        self._setting = [
+            list(judge.limits),
+            running.pool.level,
+            runner_version(),
+            judge.config.trust_tests,
+        ]
         self._columns: Row = {
             "limits": judge.limits._asdict(),
             "runner": runner_version(),

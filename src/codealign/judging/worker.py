@@ -15,7 +15,7 @@ from typing import IO, Any
 from codealign.errors import SandboxError
 from codealign.judging.referee import Referee, limit_own_memory, not_judged
 from codealign.sandbox import frames, linux
-from codealign.sandbox.cell import CellDied, LaunchRefused, numpy_dirs
+from codealign.sandbox.cell import Cell, CellDied, LaunchRefused, numpy_dirs
 from codealign.sandbox.codec import decode
 from codealign.sandbox.levels import open_cell
 from codealign.sandbox.limits import Limits
@@ -23,6 +23,7 @@ from codealign.sandbox.limits import Limits
 MEMORY_BYTES = 4 * 2**30
 MAX_REQUEST_BYTES = 2**30
 NUM_TRIES = 2
+TEST_GUEST = "codealign.judging.tester"
 
 
 def main(arguments: list[str]) -> None:
@@ -46,14 +47,24 @@ def main(arguments: list[str]) -> None:
         return
     frames.send(fd_out, {"level": opened.cell.level, "reasons": opened.reasons})
     limit_own_memory(MEMORY_BYTES)
+    is_safe = setting["expected_dir"] and opened.cell.level != "S0"  # there programs could write it
+    referee = Referee(
+        opened.cell,
+        limits,
+        Path(setting["expected_dir"]) if is_safe else None,
+        open_test_cell=lambda: open_test_cell(opened.cell),
+        trust_tests=setting["trust_tests"],
+    )
     try:
-        is_safe = (
-            setting["expected_dir"] and opened.cell.level != "S0"
-        )  # there programs could write it
-        expected_dir = Path(setting["expected_dir"]) if is_safe else None
-        serve(requests, fd_out, Referee(opened.cell, limits, expected_dir))
+        serve(requests, fd_out, referee)
     finally:
-        opened.cell.close()
+        referee.close()
+
+
+def open_test_cell(cell: Cell) -> Cell:
+    """A cell like the programs' own, for tests that nobody trusts."""
+    accepted = cell.level == "S0"  # was accepted by name for the programs
+    return open_cell(cell.level, accepted, cell.limits, cell.packages, TEST_GUEST).cell
 
 
 def leave(signum: int, frame: Any) -> None:
@@ -89,7 +100,7 @@ def judge_with_retry(referee: Referee, key: str, program: str) -> dict[str, Any]
     for number in range(NUM_TRIES):
         try:
             row = referee.judge(key, program)
-        except (CellDied, LaunchRefused) as error:
+        except (CellDied, LaunchRefused, SandboxError) as error:
             reason = str(error)
             continue
         return row | {"retried": "sandbox"} if number else row

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _socket
 import json
+import math
 import os
 import select
 import signal
@@ -25,6 +26,7 @@ from codealign.sandbox.asking import Asking
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.protocol import Ending
 
+PROGRAM_GUEST = "codealign.sandbox.guest"
 LAUNCH_TIMEOUT_S = 20.0
 GRACE_S = 10.0
 """How much longer than its wall limit a program may keep us waiting before the cell counts as dead."""
@@ -60,13 +62,22 @@ class Cell:
         level: what to build; nothing weaker is built instead.
         limits: memory, process, file and output limits of every program in this cell.
         packages: directories to show as importable packages.
+        guest: the module whose `main` each program's process runs; it must come with all it imports,
+            for its files can't be seen from inside.
 
     Raises:
         LaunchRefused: from the first `launch`, when the level can't be had.
     """
 
-    def __init__(self, level: str, limits: Limits, packages: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        level: str,
+        limits: Limits,
+        packages: Sequence[str] = (),
+        guest: str = PROGRAM_GUEST,
+    ) -> None:
         self.level, self.limits, self.packages = level, limits, list(packages)
+        self.guest = guest
         self._cgroups: cgroups.CellCgroups | None = None
         self._control: socket.socket | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -108,6 +119,7 @@ class Cell:
             "scratch_dir": self._scratch.name if self._scratch else "/tmp",
             "packages_dir": os.path.dirname(self.packages[0]) if self.packages else "",
             "limits": self.limits._asdict(),
+            "guest": self.guest,
         }
         result = subprocess.run(
             boot.command("codealign.sandbox.launcher", json.dumps(plan)),
@@ -162,10 +174,20 @@ class Cell:
         Raises:
             CellDied: the zygote does not take the job.
         """
+        start = {"source": program, "names": list(names), "main": stdin is not None}
+        return self.run(start, limits, stdin)
+
+    def run(
+        self, start: dict[str, Any], limits: Limits, stdin: bytes | None = None
+    ) -> CellExecution:
+        """Start a process of this cell's guest, whose first frame will be `start`.
+
+        Raises:
+            CellDied: the zygote does not take the job.
+        """
         if self._control is None:
             self.launch()
         self._num_jobs += 1
-        start = {"source": program, "names": list(names), "main": stdin is not None}
         return CellExecution(self, self._num_jobs, start, limits, stdin)
 
     def send_job(self, number: int, limits: Limits, fds: tuple[int, int, int]) -> None:
@@ -234,10 +256,11 @@ class CellExecution(Asking):
         super().__init__(start)
         self._cell, self._number, self._limits = cell, number, limits
         self._deadline = time.monotonic() + limits.longest_s + GRACE_S
+        self._answer_by = math.inf
         self.output = bytearray()
         self._kept = KEPT_OUTPUT_BYTES if stdin is None else limits.output_bytes
         self._num_output_bytes = self._num_answer_bytes = 0
-        self.broken = ""  # why we stopped it: "output", "violation"
+        self.broken = ""  # why we stopped it: "output", "violation", "wall"
         self.ended = False
         self._buffer = bytearray()
         self._job, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -260,14 +283,39 @@ class CellExecution(Asking):
         self.broken = "violation"
         return remote.Violation(message)
 
+    # --- carried unread, between two cells ---------------------------------------------------
+
+    def open(self, patience_s: float = math.inf) -> bytearray:
+        """Send the first frame; the body of the one that answers it.
+
+        Args:
+            patience_s: longer than this from now it is not waited for: it is ended with reason "wall".
+
+        Raises:
+            ProgramEnded: its process ended, or it broke a rule.
+        """
+        self._answer_by = time.monotonic() + patience_s
+        self._send(self._start)
+        return self._receive_body()
+
+    def exchange(self, body: bytearray, patience_s: float = math.inf) -> bytearray:
+        """Send the body of a frame as it is; the body of the one that answers it. See `open`."""
+        self._answer_by = time.monotonic() + patience_s
+        self._send_frame(len(body).to_bytes(4, "big") + body)
+        return self._receive_body()
+
     # --- the two streams --------------------------------------------------------------------
 
     def _send(self, value: Any) -> None:
+        frame = frames.pack(value)
+        if len(frame) > frames.MAX_FRAME_BYTES:
+            raise remote.CannotCross(f"arguments of {len(frame)} bytes can't be sent to a program")
+        self._send_frame(frame)
+
+    def _send_frame(self, frame: bytes) -> None:
         if self.ended or self.broken:
             raise remote.ProgramEnded
-        data = memoryview(frames.pack(value))
-        if len(data) > frames.MAX_FRAME_BYTES:
-            raise remote.CannotCross(f"arguments of {len(data)} bytes can't be sent to a program")
+        data = memoryview(frame)
         while data:
             try:
                 data = data[self._job.send(data, socket.MSG_DONTWAIT) :]
@@ -278,6 +326,12 @@ class CellExecution(Asking):
                 raise remote.ProgramEnded from None
 
     def _receive(self) -> Any:
+        try:
+            return frames.unpack(self._receive_body())
+        except frames.FrameError as error:
+            raise self._violation(str(error)) from None
+
+    def _receive_body(self) -> bytearray:
         """The next frame, with standard output drained meanwhile."""
         buffer = self._buffer
         length = None
@@ -294,18 +348,18 @@ class CellExecution(Asking):
             self._count_answer(len(chunk))
             if length is None and len(buffer) >= 4:
                 length = self._length(buffer)
-        try:
-            frame = frames.unpack(buffer[4 : 4 + length])
-        except frames.FrameError as error:
-            raise self._violation(str(error)) from None
         if len(buffer) > 4 + length:
             raise self._violation("a frame sent ahead")
+        body = buffer[4:]
         buffer.clear()
-        return frame
+        return body
 
     def _length(self, buffer: bytearray) -> int:
         try:
-            return frames.body_length(buffer)
+            length = frames.body_length(buffer)
+            if not length:
+                raise frames.FrameError("an empty frame")
+            return length
         except frames.FrameError as error:
             raise self._violation(str(error)) from None
 
@@ -321,15 +375,21 @@ class CellExecution(Asking):
         if event != select.POLLIN:
             self._poll.modify(job_fd, event)
         while True:
-            left = self._deadline - time.monotonic()
+            left = min(self._deadline, self._answer_by) - time.monotonic()
             if left <= 0:
-                self._cell.close()
-                raise CellDied("no end of the program past its wall limit")
+                raise self._waited_enough()
             for fd, seen in self._poll.poll(left * 1000):
                 if fd == job_fd:
                     self._poll.modify(job_fd, select.POLLIN)
                     return
                 self._drain(seen)
+
+    def _waited_enough(self) -> BaseException:
+        if time.monotonic() < self._deadline:
+            self.broken = "wall"
+            return remote.ProgramEnded()
+        self._cell.close()
+        return CellDied("no end of the program past its wall limit")
 
     def _drain(self, seen: int) -> None:
         chunk = os.read(self._output_fd, _READ_BYTES)

@@ -53,7 +53,11 @@ def body_length(header: bytes | bytearray, cap: int = MAX_FRAME_BYTES) -> int:
 
 def send(fd: int, value: Any) -> None:
     """Write one frame, in as many writes as it takes."""
-    data = pack(value)
+    write(fd, pack(value))
+
+
+def write(fd: int, data: bytes) -> None:
+    """Write packed frames, in as many writes as it takes."""
     sent = _write(fd, data)
     while sent < len(data):
         data = data[sent:]
@@ -62,6 +66,12 @@ def send(fd: int, value: Any) -> None:
 
 def receive(fd: int, cap: int = MAX_FRAME_BYTES) -> Any:
     """Read one frame; None at the end of the stream."""
+    body = receive_body(fd, cap)
+    return None if body is None else unpack(body)
+
+
+def receive_body(fd: int, cap: int = MAX_FRAME_BYTES) -> bytearray | None:
+    """Read one frame and leave its body as it is; None at the end of the stream."""
     data = bytearray(_read(fd, 65536))
     while len(data) < 4:
         chunk = _read(fd, 65536)
@@ -74,7 +84,7 @@ def receive(fd: int, cap: int = MAX_FRAME_BYTES) -> Any:
         if not chunk:
             return None
         data += chunk
-    return unpack(data[4 : 4 + length])
+    return data[4 : 4 + length]
 
 
 def read(stream: IO[bytes], cap: int = MAX_FRAME_BYTES) -> Any:

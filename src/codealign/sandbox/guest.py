@@ -40,6 +40,7 @@ OWN_FRAMES = 24
 """Call depth of the guest itself, which the recursion limit of a program must not pay for."""
 THREAD_STACK_BYTES = 8 * 2**20
 """Python's usual one; else it were what the shell that started the judge has as its limit."""
+NUM_WARM_UPS = 24
 
 _exit = os._exit
 _compile, _exec = compile, exec
@@ -292,11 +293,8 @@ def run_main(job_fd: int, source: str) -> None:
     frames.send(job_fd, outcome if isinstance(outcome, list) else ["ready", {}])
 
 
-def serve(job_fd: int) -> None:
+def serve(job_fd: int, start: dict[str, Any]) -> None:
     """The life of one program. Returns when the judge hangs up."""
-    start = frames.receive(job_fd)
-    if start is None:
-        return
     if start["main"]:
         run_main(job_fd, start["source"])
         return
@@ -317,6 +315,54 @@ def main(job_fd: int) -> None:
     global _job_fd
     _job_fd = job_fd
     try:
-        serve(job_fd)
+        start = frames.receive(job_fd)
+        if start is not None:
+            serve(job_fd, start)
     finally:
         _exit(0)
+
+
+# --- before the first program ------------------------------------------------------------------
+
+
+_DUMMY = '''
+import math
+from typing import Dict, List, Optional, Tuple
+
+
+def f(x: int, *, y: Tuple[int, ...] = (2,)) -> List[int]:
+    """A program like the ones to come, so that what compiling and running touches is touched.
+
+    >>> f(1)
+    [1]
+    """
+    words: Dict[str, int] = {}
+    for index, word in enumerate("the quick brown fox".split(" ")):
+        words[word.upper()] = words.get(word, 0) + index % 3
+    try:
+        total = sum(value ** 2 for value in words.values()) / len(words)
+        missing = words["none"]
+    except KeyError as error:
+        missing = str(error)
+    numbers = sorted([item for item in range(x)], key=lambda item: -item)[::2]
+    while len(numbers) > 3 and numbers[-1] < total:
+        numbers.pop()
+    return [f"{missing}", (x, {"a": 1.5}), {1, 2}, math.floor(total), numbers]
+'''
+
+
+def warm_up() -> None:
+    """Serve dummy programs in this very process, so that children find settled caches and arenas."""
+    start = {"source": _DUMMY, "names": ["f"], "main": False}
+    for number in range(NUM_WARM_UPS):
+        ours, theirs = os.pipe()
+        call = [number, "call", [{"h": 0}, number], {"y": {"t": [1, 2]}}]
+        handles = Handles()
+        for message in (start, call):
+            frames.send(theirs, message)
+            frames.receive(ours)
+        module = load(_DUMMY, "program")
+        frames.send(theirs, find_globals(module, ["f"], handles))  # type: ignore[arg-type]
+        frames.send(theirs, answer(call, handles))
+        os.close(ours)
+        os.close(theirs)

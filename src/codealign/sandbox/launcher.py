@@ -7,11 +7,13 @@ that was refused. It does not step down by itself: which level to try is the cal
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import socket
 import sys
+from types import ModuleType
 from typing import Any
 
 from codealign.sandbox import linux, seccomp, zygote
@@ -36,6 +38,7 @@ def main(arguments: list[str]) -> None:
     control_fd = int(plan["control_fd"])
     control = socket.socket(fileno=control_fd)
     try:
+        guest = importlib.import_module(plan["guest"])  # its files are out of sight in the cell
         base_bytes = own_address_space()
         if plan["namespaces"]:
             enter_cell(plan)
@@ -46,7 +49,7 @@ def main(arguments: list[str]) -> None:
     if pid:
         control.send(json.dumps({"pid": pid}).encode())
         os._exit(0)
-    become_zygote(control, plan, base_bytes)
+    become_zygote(control, plan, base_bytes, guest)
 
 
 def own_address_space() -> int:
@@ -110,7 +113,9 @@ def _write_at(directory: int, name: str, text: str) -> None:
         os.close(fd)
 
 
-def become_zygote(control: socket.socket, plan: dict[str, Any], base_bytes: int) -> None:
+def become_zygote(
+    control: socket.socket, plan: dict[str, Any], base_bytes: int, guest: ModuleType
+) -> None:
     """Process 1 of the cell from here on. Never returns."""
     try:
         os.setsid()
@@ -123,7 +128,9 @@ def become_zygote(control: socket.socket, plan: dict[str, Any], base_bytes: int)
         if plan["seccomp"]:
             seccomp.install()
         limits = Limits(**plan["limits"])
-        settings = zygote.Settings(plan["namespaces"], plan["scratch_dir"], base_bytes, limits)
+        settings = zygote.Settings(
+            plan["namespaces"], plan["scratch_dir"], base_bytes, limits, guest
+        )
         zygote.serve(control.detach(), settings)
         os._exit(0)
     except BaseException as error:

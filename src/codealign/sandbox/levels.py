@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from codealign.errors import SandboxError
 from codealign.sandbox import seccomp
-from codealign.sandbox.cell import Cell, LaunchRefused
+from codealign.sandbox.cell import PROGRAM_GUEST, Cell, LaunchRefused
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.probes import Probe, run_probes
 
@@ -42,9 +42,16 @@ class Opened(NamedTuple):
 
 
 def open_cell(
-    isolation: str, accept_weak_isolation: bool, limits: Limits, packages: Sequence[str]
+    isolation: str,
+    accept_weak_isolation: bool,
+    limits: Limits,
+    packages: Sequence[str],
+    guest: str = PROGRAM_GUEST,
 ) -> Opened:
     """A cell at the level asked for; with "auto", at the strongest that this machine proves.
+
+    Args:
+        guest: what runs in it; see `Cell`.
 
     Raises:
         SandboxError: the level can't be had, or only S0 can and it was not accepted.
@@ -56,14 +63,14 @@ def open_cell(
             reasons[level] = "not accepted"
             continue
         try:
-            return Opened(_proved_cell(level, limits, packages), reasons)
+            return Opened(_proved_cell(level, limits, packages, guest), reasons)
         except LaunchRefused as error:
             reasons[level] = str(error)
     raise refusal(isolation, reasons)
 
 
-def _proved_cell(level: str, limits: Limits, packages: Sequence[str]) -> Cell:
-    cell = Cell(level, limits, packages)
+def _proved_cell(level: str, limits: Limits, packages: Sequence[str], guest: str) -> Cell:
+    cell = Cell(level, limits, packages, guest)
     require_platform(level)
     cell.launch()
     if level != "S0":

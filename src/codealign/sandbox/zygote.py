@@ -18,9 +18,10 @@ import resource
 import select
 import signal
 import time
+from types import ModuleType
 from typing import Any, NamedTuple
 
-from codealign.sandbox import frames, guest, linux
+from codealign.sandbox import guest, linux
 from codealign.sandbox.control import (
     CPU,
     DESCRIPTORS,
@@ -34,7 +35,6 @@ from codealign.sandbox.control import (
 from codealign.sandbox.limits import WALL_PER_CPU, Limits
 
 SCRATCH = ("/tmp", "/dev/shm")
-NUM_WARM_UPS = 24
 MAX_FDS = 256
 STACK_BYTES = 64 * 2**20
 
@@ -49,6 +49,8 @@ class Settings(NamedTuple):
     base_bytes: int
     """Address space of the zygote itself, which RLIMIT_AS counts too."""
     limits: Limits
+    guest: ModuleType
+    """What a child runs, `main(job_fd)`, and how the zygote prepares for it, `warm_up()`."""
 
 
 # --- scratch space ------------------------------------------------------------------------------
@@ -125,7 +127,7 @@ def become_program(cpu_s: float, fds: tuple[int, int, int], settings: Settings) 
             linux.drop_capabilities()
         else:
             os.setsid()
-        guest.main(3)
+        settings.guest.main(3)
     finally:
         os._exit(70)
 
@@ -191,56 +193,13 @@ def scratch_spaces(settings: Settings) -> list[Any]:
 # --- the loop -----------------------------------------------------------------------------------
 
 
-_DUMMY = '''
-import math
-from typing import Dict, List, Optional, Tuple
-
-
-def f(x: int, *, y: Tuple[int, ...] = (2,)) -> List[int]:
-    """A program like the ones to come, so that what compiling and running touches is touched.
-
-    >>> f(1)
-    [1]
-    """
-    words: Dict[str, int] = {}
-    for index, word in enumerate("the quick brown fox".split(" ")):
-        words[word.upper()] = words.get(word, 0) + index % 3
-    try:
-        total = sum(value ** 2 for value in words.values()) / len(words)
-        missing = words["none"]
-    except KeyError as error:
-        missing = str(error)
-    numbers = sorted([item for item in range(x)], key=lambda item: -item)[::2]
-    while len(numbers) > 3 and numbers[-1] < total:
-        numbers.pop()
-    return [f"{missing}", (x, {"a": 1.5}), {1, 2}, math.floor(total), numbers]
-'''
-
-
-def warm_up() -> None:
-    """Serve dummy programs in this very process, so that children find settled caches and arenas."""
-    start = {"source": _DUMMY, "names": ["f"], "main": False}
-    for number in range(NUM_WARM_UPS):
-        ours, theirs = os.pipe()
-        call = [number, "call", [{"h": 0}, number], {"y": {"t": [1, 2]}}]
-        handles = guest.Handles()
-        for message in (start, call):
-            frames.send(theirs, message)
-            frames.receive(ours)
-        module = guest.load(_DUMMY, "program")
-        frames.send(theirs, guest.find_globals(module, ["f"], handles))  # type: ignore[arg-type]
-        frames.send(theirs, guest.answer(call, handles))
-        os.close(ours)
-        os.close(theirs)
-
-
 def serve(control_fd: int, settings: Settings) -> None:
     """Warm up, then one job after another until the judge hangs up."""
     control = _socket.socket(fileno=control_fd)
     spaces = scratch_spaces(settings)
     guest.pose_as_script(settings.scratch_dir)
     set_limits(settings.limits, settings.base_bytes)
-    warm_up()
+    settings.guest.warm_up()
     gc.collect()
     gc.freeze()
     control.send(b'{"ready": true}')

@@ -1,0 +1,156 @@
+"""Inside the test cell, one process per program judged: run tests that nobody trusts.
+
+This is the guest of a second cell. Test source, its setup, and helpers from a solution that a model wrote run
+here, with the comparisons that they ask for; the program under test is in the other cell, and each question
+to it is a frame that the judge carries over unread. So a hostile test can read, patch and forge whatever is
+in this process: what comes out of it is what the tests say of themselves, and nothing else.
+
+Promised: the same findings as in the judge for tests that behave. Not promised: that the findings are true;
+`untrusted` says what the judge makes of them.
+
+The conversation, over a socket that belongs to this process alone:
+
+    judge    {"problem": row, as the codec writes it}
+    tester   {"names": […], "wanted": […]} | {"broken": message}
+    judge    the program's first frame, as it came
+    tester   [nonce, operation, [arguments], {keywords}], carried to the program as it is
+    judge    the program's answer as it came, or an empty frame: the program has ended
+    tester   {"findings": […], "texts": […], "whole": finding | null} | {"broken": message}
+
+A start with "source" instead of "problem" is an ordinary program: that is how the cell is probed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from codealign.judging.scorecard import BrokenProblem, Finding, Scorecard
+from codealign.judging.styles import AssertStyle, CheckStyle, Style, run_tests
+from codealign.sandbox import frames, guest
+from codealign.sandbox.asking import Asking
+from codealign.sandbox.codec import decode
+from codealign.sandbox.remote import CannotCross, ProgramEnded, Violation
+
+_exit = os._exit
+
+
+class CarriedQuestions(Asking):
+    """Questions to the program in the other cell, carried by the judge."""
+
+    def __init__(self, job_fd: int, style: Style) -> None:
+        super().__init__({"names": style.test_names, "wanted": style.wanted})
+        self._job_fd = job_fd
+        self.violated = False
+
+    def _send(self, value: Any) -> None:
+        frame = frames.pack(value)
+        if len(frame) > frames.MAX_FRAME_BYTES:
+            raise CannotCross(f"arguments of {len(frame)} bytes can't be sent to a program")
+        frames.write(self._job_fd, frame)
+
+    def _receive(self) -> Any:
+        body = frames.receive_body(self._job_fd)
+        if body is None:
+            _exit(0)  # the judge has hung up: nobody waits for findings
+        if not body:
+            raise ProgramEnded
+        try:
+            return frames.unpack(body)
+        except frames.FrameError as error:
+            raise self._violation(str(error)) from None
+
+    def _violation(self, message: str) -> Violation:
+        self.violated = True
+        return Violation(message)
+
+
+def report(style: Style, job_fd: int) -> dict[str, Any]:
+    """Run the tests and put what they found into plain data."""
+    card = Scorecard(style.test_names)
+    program = CarriedQuestions(job_fd, style)
+    whole = run_tests(style, program, card)
+    if program.violated:
+        whole = Finding("violation", "protocol", "wrote on the judge's channel")
+    return {"findings": card.findings, "texts": card.texts, "whole": whole}
+
+
+def serve(job_fd: int, problem: Mapping[str, Any]) -> None:
+    """The life of one tester."""
+    try:
+        style = prepared(problem)
+        answer = report(style, job_fd)
+    except (BrokenProblem, SyntaxError) as error:
+        answer = {"broken": str(error)}
+    frames.send(job_fd, answer)
+
+
+def prepared(problem: Mapping[str, Any]) -> Style:
+    """The style of tests that are source."""
+    kinds = {"check": CheckStyle, "asserts": AssertStyle}
+    if problem["tests"]["kind"] not in kinds:
+        raise BrokenProblem("tests that are data are compared in the judge")
+    return kinds[problem["tests"]["kind"]](problem)
+
+
+def main(job_fd: int) -> None:
+    """Serve and end the process, whatever happens."""
+    try:
+        start = frames.receive(job_fd)
+        if start is not None and "problem" in start:
+            serve(job_fd, decode(start["problem"], lambda payload: None))
+        elif start is not None:
+            guest.serve(job_fd, start)
+    finally:
+        _exit(0)
+
+
+# --- before the first program ------------------------------------------------------------------
+
+
+_DUMMY = {
+    "task_id": "dummy/1",
+    "prompt": "import math\n\ndef poly(xs, x):\n    return sum(c * x ** i for i, c in enumerate(xs))\n\n"
+    'def f(x: int) -> int:\n    """A problem like the ones to come."""\n',
+    "entry_point": "f",
+    "canonical_solution": "    return x + 1\n",
+    "solution_is_continuation": True,
+    "tests": {
+        "kind": "check",
+        "setup": "",
+        "source": """
+METADATA = {'author': 'nobody', 'dataset': 'none'}
+
+
+def check(candidate):
+    assert candidate(1) == 2, "one"
+    assert math.isclose(candidate(2), poly([1, 1], 2))
+    for number in range(3):
+        assert candidate(number) == number + 1
+    assert candidate([5, 6], word="x") == {"a": (1, 2.5), "b": [None, "text"]}
+""",
+    },
+}
+
+
+class _NoProgram(CarriedQuestions):
+    """Answers each question with one value, through the frames that a program's answer takes."""
+
+    def _send(self, value: Any) -> None:
+        self._asked = frames.unpack(frames.pack(value)[4:])
+
+    def _receive(self) -> Any:
+        if isinstance(self._asked, dict):
+            return ["ready", {"f": {"h": {"id": 0, "type": "function"}}}]
+        return [self._asked[0], "value", {"d": [["a", {"t": [1, 2.5]}]]}]
+
+
+def warm_up() -> None:
+    """Run dummy tests in this very process, so that children find settled caches and arenas."""
+    guest.warm_up()
+    for _ in range(guest.NUM_WARM_UPS):
+        style = prepared(_DUMMY)
+        card = Scorecard(style.test_names)
+        run_tests(style, _NoProgram(-1, style), card)
+        frames.pack(vars(card)["findings"])
