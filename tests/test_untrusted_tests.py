@@ -114,11 +114,10 @@ def test_a_program_gets_the_same_verdict_trusted_and_untrusted(
 
 
 def test_either_the_problem_or_the_configuration_says_untrusted(trusting: Judge) -> None:
-    # In the judge os.environ is HOME and PATH and more; the cell's own process is no subreaper of anything.
-    # What tells the two apart for certain: /etc, which no cell shows.
-    reads_etc = 'import os\nassert candidate(1) == 2\nassert not os.path.exists("/etc")'
-    assert verdict_on(trusting, checked(reads_etc), RIGHT).outcome == "failed"
-    assert verdict_on(trusting, checked(reads_etc, trusted=False), RIGHT).passed
+    # What tells the two apart for certain: /proc, which no cell shows.
+    reads_proc = 'import os\nassert candidate(1) == 2\nassert not os.path.exists("/proc")'
+    assert verdict_on(trusting, checked(reads_proc), RIGHT).outcome == "failed"
+    assert verdict_on(trusting, checked(reads_proc, trusted=False), RIGHT).passed
 
 
 ASSERTS = Problem(
@@ -155,8 +154,8 @@ def test_tests_that_are_data_need_no_second_cell(judging: Judge) -> None:
 
 
 def test_helpers_of_the_reference_solution_run_in_the_test_cell(judging: Judge) -> None:
-    # The helper comes from the solution; in the judge it would find /etc and return something else.
-    solution = "import os\ndef helper(x): return x + 1 if not os.path.exists('/etc') else 0\n" + (
+    # The helper comes from the solution; in the judge it would find /proc and return something else.
+    solution = "import os\ndef helper(x): return x + 1 if not os.path.exists('/proc') else 0\n" + (
         "def f(x): return helper(x)\n"
     )
     problem = checked("assert candidate(3) == helper(3)", solution)
@@ -304,7 +303,7 @@ def test_a_report_that_says_passed_does_not_outlive_the_program(judging: Judge) 
 # --- closed doors: a body that passes only where they are closed -------------------------------------
 
 CLOSED = {
-    "files": "for path in ('/etc/passwd', '/proc/self/status', '/sys'):\n"
+    "files": "for path in ('/etc/shadow', '/proc/self/status', '/sys'):\n"
     "    assert not os.path.exists(path)",
     "the_package": "import codealign\nassert not os.path.exists(list(codealign.__path__)[0])",
     "processes": "assert os.getpid() == 1\nassert os.getppid() == 0",
