@@ -115,7 +115,7 @@ def test_a_program_gets_the_same_verdict_trusted_and_untrusted(
 
 def test_either_the_problem_or_the_configuration_says_untrusted(trusting: Judge) -> None:
     # What tells the two apart for certain: /proc, which no cell shows.
-    reads_proc = 'import os\nassert candidate(1) == 2\nassert not os.path.exists("/proc")'
+    reads_proc = 'import os\nassert candidate(1) == 2\nassert not os.path.exists("/proc/self")'
     assert verdict_on(trusting, checked(reads_proc), RIGHT).outcome == "failed"
     assert verdict_on(trusting, checked(reads_proc, trusted=False), RIGHT).passed
 
@@ -155,7 +155,7 @@ def test_tests_that_are_data_need_no_second_cell(judging: Judge) -> None:
 
 def test_helpers_of_the_reference_solution_run_in_the_test_cell(judging: Judge) -> None:
     # The helper comes from the solution; in the judge it would find /proc and return something else.
-    solution = "import os\ndef helper(x): return x + 1 if not os.path.exists('/proc') else 0\n" + (
+    solution = "import os\ndef helper(x): return x + 1 if not os.path.exists('/proc/self') else 0\n" + (
         "def f(x): return helper(x)\n"
     )
     problem = checked("assert candidate(3) == helper(3)", solution)
