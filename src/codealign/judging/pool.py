@@ -58,10 +58,13 @@ class Pool:
         self._is_closing = self._is_closed = self._is_hungry = False
         self._thread = threading.Thread(target=self._live, name="codealign-judge", daemon=True)
         self._thread.start()
-        first = self._hello.get()
-        if isinstance(first, CodealignError):
+        try:
+            first = self._hello.get()
+            if isinstance(first, CodealignError):
+                raise first
+        except BaseException:  # Ctrl-C too: nobody else knows of this pool yet
             self.close()
-            raise first
+            raise
         self.level, self.reasons = first.level, first.reasons
 
     def submit(self, task: Task) -> None:

@@ -12,6 +12,7 @@ import os
 import subprocess
 import time
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from typing import Any
 from codealign.config import JudgeConfig
 from codealign.errors import SandboxError
 from codealign.judging.tasks import Row, Task, problem_data
-from codealign.sandbox import boot, frames
+from codealign.sandbox import boot, cgroups, frames
 from codealign.sandbox.limits import Limits
 
 START_TIMEOUT_S = 60.0
 GRACE_S = 60.0
 """How much longer than its limits a program may keep a judge before the judge counts as stuck."""
-CLOSE_TIMEOUT_S = 0.5
+CLOSE_TIMEOUT_S = 2.0
+"""For a busy judge to tidy its cell away; an idle one takes milliseconds."""
 MAX_ANSWER_BYTES = 256 * 2**20
 NUM_PROBLEMS_KEPT = 512
 NUM_AHEAD = 2
@@ -156,8 +158,8 @@ class JudgeProcess:
         except BrokenPipeError:
             self._unsent.clear()
 
-    def hear(self) -> list[Row]:
-        """The frames that have come in whole.
+    def hear(self) -> Iterator[Row]:
+        """The frames that have come in whole, one by one: the one before a broken one is good.
 
         Raises:
             JudgeDied: it ended, or what came is not a frame.
@@ -167,17 +169,16 @@ class JudgeProcess:
             raise JudgeDied("ended")
         heard = self._heard
         heard += chunk
-        rows: list[Row] = []
         try:
             while len(heard) >= 4:
                 end = 4 + frames.body_length(heard, MAX_ANSWER_BYTES)
                 if len(heard) < end:
-                    break
-                rows.append(frames.unpack(heard[4:end]))
+                    return
+                row = frames.unpack(heard[4:end])
                 del heard[:end]
+                yield row
         except frames.FrameError as error:
             raise JudgeDied(f"said something else than a verdict ({error})") from None
-        return rows
 
     def hang_up(self) -> None:
         """Ask it to tidy its cell away and end: an idle one sees its input close, a busy one gets a signal."""
@@ -195,6 +196,7 @@ class JudgeProcess:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+        cgroups.remove_of(self.pid)  # where it was killed, or ended before its cell was whole
 
 
 def _numpy_place() -> list[str]:

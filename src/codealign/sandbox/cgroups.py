@@ -14,7 +14,7 @@ from typing import NamedTuple
 ROOT = Path("/sys/fs/cgroup")
 OVERHEAD_BYTES = 48 * 2**20
 """The zygote's own memory and page tables, on top of what programs get."""
-REMOVE_TIMEOUT_S = 1.0
+REMOVE_TIMEOUT_S = 5.0
 _PREFIX = "codealign-"
 
 
@@ -39,13 +39,18 @@ def make(memory_bytes: int, max_processes: int) -> CellCgroups:
         NoCgroups: not mounted, not writable, or the controllers are not there.
     """
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-        places = {entry.split(":")[1]: entry.split(":", 2)[2] for entry in lines}
+        places = _places()
         if any("memory" in names.split(",") for names in places):
             return _make_v1(places, memory_bytes, max_processes)
         return _make_v2(places.get("", "/"), memory_bytes, max_processes)
     except OSError as error:
         raise NoCgroups(f"{error.strerror}: {error.filename}") from None
+
+
+def _places() -> dict[str, str]:
+    """Where this process is: the path by controllers (v1), the path under "" (v2)."""
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    return {entry.split(":")[1]: entry.split(":", 2)[2] for entry in lines}
 
 
 def _name() -> str:
@@ -123,6 +128,27 @@ def remove(cgroups: CellCgroups) -> None:
     for path in cgroups.dirs:
         while not _remove_if_empty(path) and time.monotonic() < deadline:
             time.sleep(0.005)
+
+
+def remove_of(owner: int) -> None:
+    """Remove what a killed worker left, once the processes in it, which the kernel is ending, are gone."""
+    left = [path for parent in _parents() for path in parent.glob(f"{_PREFIX}{owner}-*")]
+    deadline = time.monotonic() + REMOVE_TIMEOUT_S
+    while left and time.monotonic() < deadline:
+        left = [path for path in left if not _remove_if_empty(path)]
+        time.sleep(0.005 if left else 0)
+
+
+def _parents() -> list[Path]:
+    """Where this process and its children may have made cgroups; none where there are none."""
+    try:
+        places = _places()
+    except OSError:
+        return []
+    if any("memory" in names.split(",") for names in places):
+        return [_v1_dir(places, "memory"), _v1_dir(places, "pids")]
+    here = ROOT / places.get("", "/").lstrip("/")
+    return [here, here.parent]
 
 
 def _sweep(parent: Path) -> None:
