@@ -12,6 +12,7 @@ RULES: dict[str, str] = {
     "their guard": "their guard took a function away that the program uses",
     "our cpu limit": "our limit is CPU time: ten times the reference solution's, one second at least",
     "our wall limit": "the program waits, and our limit of wall time is another than theirs",
+    "our helpers": "only a helper that the test uses is changed; here the test has the problem's own",
     "our memory limit": "our limit on memory, answers or output; theirs is larger, or none",
 }
 

@@ -68,6 +68,8 @@ class Mutant(NamedTuple):
     problem: Problem
     kind: str
     program: str
+    in_entry_point: bool
+    """Whether the change is in the entry point itself, not in a helper beside it."""
 
 
 class Change(NamedTuple):
@@ -146,12 +148,18 @@ def mutants(problem: Problem, program: str, num: int) -> list[Mutant]:
     stubs = [change for change in every if change.kind == "stub"]
     others = stubs[1:] + [change for change in every if change.kind != "stub"]
     random.Random(f"{SEED} {problem.task_id}").shuffle(others)
+    inside = {
+        id(node)
+        for entry in tree.body
+        if isinstance(entry, ast.FunctionDef) and entry.name == problem.entry_point
+        for node in ast.walk(entry)
+    }
     seen, found = {ast.unparse(tree)}, []
     for change in stubs[:1] + others:
         text = _changed(tree, change)
         if text not in seen and len(found) < num + 1:
             seen.add(text)
-            found.append(Mutant(problem, change.kind, text))
+            found.append(Mutant(problem, change.kind, text, id(change.node) in inside))
     return found
 
 
@@ -200,7 +208,7 @@ def compare(
 
 
 def report(wanted: list[Mutant], compared: list[Compared]) -> dict[str, Any]:
-    found = differences(compared)
+    found = [explained(difference, wanted) for difference in differences(compared)]
     made, survived = Counter(item.kind for item in wanted), Counter[str]()
     for item, pair in zip(wanted, compared, strict=True):
         survived[item.kind] += pair.verdict.passed
@@ -214,6 +222,13 @@ def report(wanted: list[Mutant], compared: list[Compared]) -> dict[str, Any]:
         "unexplained": sum(not difference.why for difference in found),
         "differences": [_plain(difference, wanted) for difference in found],
     }
+
+
+def explained(difference: Difference, wanted: list[Mutant]) -> Difference:
+    """The difference, with what only the making of a mutant can tell."""
+    if difference.passed_here and not wanted[int(difference.key)].in_entry_point:
+        return difference._replace(why=difference.why or "our helpers")
+    return difference
 
 
 def _plain(difference: Difference, wanted: list[Mutant]) -> dict[str, Any]:
