@@ -216,16 +216,17 @@ def main() -> None:
         attacks = lay_out(directory, stack)
         with Judge(JudgeConfig(limits=LIMITS, cache=False)) as judge:
             soaked = soak(judge, attacks, options.num)
-        closed = count_all()
-        told = {
-            "machine": here,
-            "num": options.num,
-            "num_attacks": options.num // ATTACK_EVERY,
-            "num_different_attacks": min(len(attacks), options.num // ATTACK_EVERY),
-            "unexpected": soaked.unexpected,
-            "isolation": soaked.isolation,
-            "harms": harms(attacks),
-        }
+        harm = harms(attacks)
+    closed = count_all()  # the bait is gone as well
+    told = {
+        "machine": here,
+        "num": options.num,
+        "num_attacks": options.num // ATTACK_EVERY,
+        "num_different_attacks": min(len(attacks), options.num // ATTACK_EVERY),
+        "unexpected": soaked.unexpected,
+        "isolation": soaked.isolation,
+        "harms": harm,
+    }
     if options.json:
         counts = {"before": soaked.before, "after": soaked.after, "closed": closed}
         told |= {name: count._asdict() for name, count in counts.items()}
