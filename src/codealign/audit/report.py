@@ -49,8 +49,15 @@ class Report(NamedTuple):
 
     @property
     def is_clean(self) -> bool:
-        """Nothing wrong was called right, nothing was harmed, every honest program passed, no sequence broke."""
-        return not self.findings
+        """Nothing wrong was called right, nothing was harmed, every honest program passed, no sequence broke, and
+        the target was not blind to any task."""
+        return not self.findings and not self.not_asked
+
+    @property
+    def not_asked(self) -> dict[str, str]:
+        """Tasks of which the target could not be asked, and why."""
+        skipped = [result for result in self.results if result.answer.ending == "skipped"]
+        return {result.specimen.task: result.answer.detail for result in skipped}
 
     def count_of(self, category: str) -> Count:
         mine = [result for result in self.wrong if result.specimen.category == category]
@@ -96,6 +103,7 @@ class Report(NamedTuple):
             "categories": {name: self.count_of(name)._asdict() for name in CATEGORIES},
             "honest": {"tried": len(tried_honest), "refused": self.num_refused},
             "sequences": {"tried": len(self.sequences), "broken": self.num_broken},
+            "not_asked": self.not_asked,
             "findings": [finding._asdict() for finding in self.findings],
             "programs": [
                 {"name": result.specimen.name, "kind": result.specimen.kind}
@@ -161,6 +169,7 @@ def _honest(report: Report) -> str:
 def story(report: Report) -> list[str]:
     """One target's findings, a line each, with what the program tries."""
     lines = [f"{report.target}: {'; '.join(report.notes)}" if report.notes else report.target]
+    lines += [f"  not asked about {task}: {why}" for task, why in report.not_asked.items()]
     if report.is_clean:
         return [*lines, "  nothing wrong passed, nothing was harmed, every honest program passed"]
     for finding in report.findings:

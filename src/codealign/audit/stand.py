@@ -239,7 +239,7 @@ def _keep(
     """The life of a keeper. Never returns."""
     try:
         os.setsid()
-        _see_own_processes()
+        _have_own_places(place)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         for path in procs_files:
             Path(path).write_text("0")
@@ -254,15 +254,16 @@ def _keep(
         os._exit(0)
 
 
-def _see_own_processes() -> None:
-    """/proc of the new pid namespace, so that programs find the harness and nothing else; and shared memory that
-    goes with the keeper."""
+def _have_own_places(place: Path) -> None:
+    """In a mount namespace: /proc, so that programs find the harness and nothing else; shared memory and scratch
+    space that go with the keeper."""
     if os.getpid() != 1:
         return  # no namespace was to be had
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
     linux.mount("proc", "/proc", "proc", flags)
-    linux.mount("tmpfs", "/dev/shm", "tmpfs", flags, f"size={MEMORY_BYTES}")
+    for path in ("/dev/shm", str(place)):
+        linux.mount("tmpfs", path, "tmpfs", flags, f"size={MEMORY_BYTES},mode=1777")
 
 
 def _watch_runner(judge: OutsideJudge, job: Job, sources: list[str], place: Path) -> list[Answer]:
