@@ -6,11 +6,14 @@ process it passes its task's test, so that a refusal is the judge's fault and no
 
 from __future__ import annotations
 
+import ast
+import base64
 import contextlib
 import os
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,19 +23,26 @@ from codealign.audit import TASKS, Specimen, load_corpus
 from codealign.config import JudgeConfig, LocalJudge
 from codealign.errors import SandboxError
 from codealign.judging import Candidate, Judge
+from codealign.problems import load_problems
+from codealign.programs import parse, reference_program
 from codealign.records import Problem, StdioTests, Verdict
 
+DATA = os.environ.get("CODEALIGN_DATA", "")
+needs_data = pytest.mark.skipif(
+    not Path(DATA, "humaneval").is_dir(), reason="CODEALIGN_DATA is unset or has no humaneval"
+)
 HONEST = [program for program in load_corpus().honest if not program.missing]
+SEQUENCES = load_corpus().sequences
 WEAKER_LEVELS = ("S2", "S1", "S0")
 
 
-def judge_at(level: str) -> Judge:
+def judge_at(level: str, num_workers: int = 2) -> Judge:
     """A judge at a level, started; the test is skipped where this machine does not give it."""
     judge = Judge(
         JudgeConfig(
             isolation=level,  # type: ignore[arg-type]
             accept_weak_isolation=level == "S0",
-            engine=LocalJudge(workers=2),
+            engine=LocalJudge(workers=num_workers),
         )
     )
     try:
@@ -110,6 +120,33 @@ def test_one_plain_process_accepts_it_too(program: Specimen, tmp_path: Path) -> 
             process.wait()
         errors.seek(0)
         assert seen.exists(), errors.read()[-500:]
+
+
+# --- sequences ----------------------------------------------------------------------------------
+
+
+def broken_steps(judge: Judge) -> list[tuple[str, str, str, str]]:
+    """Steps of sequences that did not end as their role says; a helper may end as it likes."""
+    steps = [step for sequence in SEQUENCES for step in sequence.steps]
+    verdicts = judge.verdicts(Candidate(TASKS[step.task].problem, step.source) for step in steps)
+    return [
+        (step.name, verdict.outcome, verdict.detail, verdict.message)
+        for step, verdict in zip(steps, verdicts, strict=True)
+        if step.kind != "helps" and verdict.passed != step.should_pass
+    ]
+
+
+def test_no_program_reaches_the_next() -> None:
+    assert len(SEQUENCES) >= 12
+    with judge_at("auto", num_workers=1) as judge:
+        assert broken_steps(judge) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["S2", "S1"])
+def test_no_program_reaches_the_next_at_weaker_levels(level: str) -> None:
+    with judge_at(level, num_workers=1) as judge:
+        assert broken_steps(judge) == []
 
 
 # --- whole programs -----------------------------------------------------------------------------
@@ -196,3 +233,120 @@ def test_a_whole_program_may_end_and_write_as_in_plain_python(
     assert plain.stdout.split() == expected.split(), plain.stderr
     verdict = whole_verdict(judging, program, expected)
     assert verdict.passed, (verdict.outcome, verdict.detail, verdict.message, verdict.tests)
+
+
+# --- reference solutions in other clothes -------------------------------------------------------
+
+PRIVATE = """
+_space = {{"__name__": __name__}}
+exec({source!r}, _space)
+globals().update({{name: value for name, value in _space.items() if name[:2] != "__"}})
+_inner = _space[{entry!r}]
+"""
+"""The solution in a name space of its own, so that its recursion does not go through what wraps it."""
+
+CLOTHES = {
+    "as it is": "{plain}",
+    "a byte order mark": "\ufeff{plain}",
+    "a future import": "from __future__ import annotations\n{plain}",
+    "a main guard": "{plain}\nif __name__ == '__main__':\n    import sys\n    sys.exit(print({entry}))\n",
+    "decorated": (
+        "{plain}\nimport functools\n_plain = {entry}\n"
+        "@functools.wraps(_plain)\ndef {entry}(*args, **kwargs):\n"
+        "    try:\n        result = _plain(*args, **kwargs)\n"
+        "    except Exception as error:\n        raise error from None\n"
+        "    else:\n        return result\n    finally:\n        print('called')\n"
+    ),
+    "a static method": (
+        "{private}\nclass Holder:\n    held = staticmethod(_inner)\n{entry} = Holder().held\n"
+    ),
+    "a method of Solution": (
+        "{private}\ndel {entry}\nclass Solution:\n"
+        "    def {entry}(self, *args, **kwargs):\n        return _inner(*args, **kwargs)\n"
+    ),
+    "a callable object": (
+        "{private}\nclass Caller:\n    __slots__ = ()\n"
+        "    def __call__(self, *args, **kwargs):\n        return _inner(*args, **kwargs)\n"
+        "{entry} = Caller()\n"
+    ),
+    "a partial": "{private}\nimport functools\n{entry} = functools.partial(_inner)\n",
+    "packed": (
+        "import base64, zlib\n"
+        "exec(compile(zlib.decompress(base64.b85decode({packed!r})), 'packed', 'exec'), globals())\n"
+    ),
+    "a module in a file": (
+        "with open('clothed_module.py', 'w', encoding='utf-8', newline='') as file:\n"
+        "    file.write({source!r})\nfrom clothed_module import *\nfrom clothed_module import {entry}\n"
+    ),
+    "in a thread": (
+        "{private}\nimport threading\ndef {entry}(*args, **kwargs):\n    box = []\n"
+        "    def work():\n        try: box.append((_inner(*args, **kwargs), None))\n"
+        "        except BaseException as error: box.append((None, error))\n"
+        "    thread = threading.Thread(target=work)\n    thread.start()\n    thread.join()\n"
+        "    result, error = box[0]\n    if error is not None: raise error\n    return result\n"
+    ),
+    "in a pool of threads": (
+        "{private}\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "def {entry}(*args, **kwargs):\n    with ThreadPoolExecutor() as pool:\n"
+        "        return pool.submit(_inner, *args, **kwargs).result()\n"
+    ),
+    "in an event loop": (
+        "{private}\nimport asyncio\ndef {entry}(*args, **kwargs):\n"
+        "    async def main():\n        await asyncio.sleep(0)\n        return _inner(*args, **kwargs)\n"
+        "    return asyncio.run(main())\n"
+    ),
+    "through a generator": (
+        "{private}\ndef _results(args, kwargs):\n    yield _inner(*args, **kwargs)\n"
+        "def {entry}(*args, **kwargs):\n    return next(_results(args, kwargs))\n"
+    ),
+    "with output redirected": (
+        "{private}\nimport contextlib, io\ndef {entry}(*args, **kwargs):\n"
+        "    with contextlib.redirect_stdout(io.StringIO()):\n        print(args)\n"
+        "        return _inner(*args, **kwargs)\n"
+    ),
+}
+
+
+def clothed(source: str, entry: str, cloth: str) -> str:
+    return CLOTHES[cloth].format(
+        plain=source,
+        source=source,
+        entry=entry,
+        private=PRIVATE.format(source=source, entry=entry),
+        packed=base64.b85encode(zlib.compress(source.encode())),
+    )
+
+
+def others(source: str) -> dict[str, str]:
+    """Clothes that are made of the text itself."""
+    tree = parse(source)
+    assert tree is not None
+    return {
+        "carriage returns": source.replace("\n", "\r\n"),
+        "parsed and written anew": ast.unparse(tree),
+    }
+
+
+def sampled_problems(name: str) -> list[Problem]:
+    """All of HumanEval, every sixth of MBPP."""
+    return load_problems(name).problems[:: {"humaneval": 1, "mbpp": 6}[name]]
+
+
+@pytest.mark.slow
+@needs_data
+@pytest.mark.parametrize("name", ["humaneval", "mbpp"])
+def test_a_reference_solution_passes_in_any_clothes(judging: Judge, name: str) -> None:
+    dressed: list[tuple[str, Candidate]] = []
+    for problem in sampled_problems(name):
+        source, entry = reference_program(problem), problem.entry_point
+        assert source is not None
+        assert entry is not None
+        texts = {cloth: clothed(source, entry, cloth) for cloth in CLOTHES} | others(source)
+        dressed += [(cloth, Candidate(problem, text)) for cloth, text in texts.items()]
+    verdicts = judging.verdicts(candidate for _, candidate in dressed)
+    refused = [
+        (candidate.problem.task_id, cloth, verdict.outcome, verdict.detail, verdict.message)
+        for (cloth, candidate), verdict in zip(dressed, verdicts, strict=True)
+        if not verdict.passed
+    ]
+    assert refused == []

@@ -155,8 +155,9 @@ def test_tests_that_are_data_need_no_second_cell(judging: Judge) -> None:
 
 def test_helpers_of_the_reference_solution_run_in_the_test_cell(judging: Judge) -> None:
     # The helper comes from the solution; in the judge it would find /proc and return something else.
-    solution = "import os\ndef helper(x): return x + 1 if not os.path.exists('/proc/self') else 0\n" + (
-        "def f(x): return helper(x)\n"
+    solution = (
+        "import os\ndef helper(x): return x + 1 if not os.path.exists('/proc/self') else 0\n"
+        + ("def f(x): return helper(x)\n")
     )
     problem = checked("assert candidate(3) == helper(3)", solution)
     assert verdict_on(judging, problem, RIGHT).passed
