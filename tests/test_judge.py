@@ -540,11 +540,11 @@ def test_a_problem_with_an_object_in_it_is_refused() -> None:
         judge(asked, "def f(n): return 2", CONFIG)
 
 
-def test_a_test_that_hands_over_a_function_is_not_judged(judging: Judge) -> None:
-    tests = AssertTests(asserts=["assert f(lambda x: x + 1) == 2"])
-    verdict = verdict_on(judging, tests, "def f(g): return g(1)")
+def test_a_test_that_hands_over_what_cannot_be_lent_is_not_judged(judging: Judge) -> None:
+    tests = AssertTests(asserts=["assert f(threading.Lock()) is None"], setup="import threading")
+    verdict = verdict_on(judging, tests, "def f(lock): pass")
     assert (verdict.outcome, verdict.detail) == ("not_judged", "broken_problem")
-    assert "function" in verdict.message
+    assert "lock" in verdict.message
 
 
 def test_a_test_that_never_ends_is_a_timeout_of_the_judge(

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codealign.sandbox.codec import Undecodable, decode, encode
+from codealign.sandbox.codec import Undecodable, decode, encode, plain_only, plain_or
 
 Answers = list[Any]
 
@@ -33,7 +33,7 @@ class ExpectedOutputs:
             return None
         try:
             stored = json.loads(self._path(source, entry_point, inputs).read_text(encoding="utf-8"))
-            answers = decode(stored, lambda payload: None)
+            answers = decode(stored, plain_only)
         except (OSError, ValueError, Undecodable):
             return None
         return answers if len(answers) == len(inputs) else None
@@ -56,4 +56,4 @@ class ExpectedOutputs:
 
 
 def _plain(value: Any) -> Any:
-    return encode(value, lambda unknown: None)
+    return encode(value, plain_or(lambda unknown: None))

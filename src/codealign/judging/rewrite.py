@@ -33,7 +33,7 @@ class Prepared(NamedTuple):
 
 def prepare_check(source: str, entry_point: str) -> Prepared:
     """HumanEval's `def check(candidate)`; without flat asserts in it, the whole call is one test."""
-    tree = _parse(source)
+    tree = parse(source)
     free = free_names(tree)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     check = next((node for node in functions if node.name == "check"), None)
@@ -50,7 +50,7 @@ def prepare_asserts(asserts: list[str], entry_point: str | None) -> Prepared:
     body: list[ast.stmt] = []
     free: set[str] = set()
     for number, text in enumerate(asserts):
-        tree = _parse(text)
+        tree = parse(text)
         free |= free_names(tree)
         marked = [_mark(statement, {entry_point or ""}) for statement in tree.body]
         body.append(_guard(number, marked or [ast.Pass()]))
@@ -61,7 +61,7 @@ def prepare_asserts(asserts: list[str], entry_point: str | None) -> Prepared:
 def imported_names(source: str) -> dict[str, str]:
     """Import statements at the top level of `source`, by the name each binds."""
     found = {}
-    for node in _parse(source).body:
+    for node in parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             for alias in node.names:
                 found[(alias.asname or alias.name).split(".")[0]] = ast.unparse(node)
@@ -72,30 +72,36 @@ def defined_names(source: str) -> set[str]:
     """Functions and classes at the top level of `source`."""
     return {
         node.name
-        for node in _parse(source).body
+        for node in parse(source).body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     }
 
 
 def read_names(source: str) -> set[str]:
     """Names that `source` reads, builtins among them."""
-    nodes = ast.walk(_parse(source))
+    nodes = ast.walk(parse(source))
     return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
-def assigned_names(source: str) -> set[str]:
-    """Names that `source` assigns or imports, anywhere in it."""
-    nodes = ast.walk(_parse(source))
-    names = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-    return names | set(imported_names(source))
+def defined_classes(source: str) -> set[str]:
+    """Classes at the top level of `source`."""
+    return {node.name for node in parse(source).body if isinstance(node, ast.ClassDef)}
 
 
 def free_names(tree: ast.AST) -> set[str]:
     """Names that are read somewhere and bound nowhere in `tree`, builtins left out."""
-    read, bound = set(), set(dir(builtins))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    read = {node.id for node in nodes if isinstance(node.ctx, ast.Load)}
+    return read - bound_names(tree) - set(dir(builtins))
+
+
+def bound_names(tree: ast.AST) -> set[str]:
+    """Names that are bound somewhere in `tree`: assigned, imported, defined, arguments, caught."""
+    bound: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
-            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+            if not isinstance(node.ctx, ast.Load):
+                bound.add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             bound.add(node.name)
         elif isinstance(node, ast.arg):
@@ -104,10 +110,15 @@ def free_names(tree: ast.AST) -> set[str]:
             bound.add((node.asname or node.name).split(".")[0])
         elif isinstance(node, ast.ExceptHandler) and node.name:
             bound.add(node.name)
-    return read - bound
+    return bound
 
 
-def _parse(source: str) -> ast.Module:
+def parse(source: str) -> ast.Module:
+    """The syntax tree of test source.
+
+    Raises:
+        BrokenProblem: it does not parse.
+    """
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

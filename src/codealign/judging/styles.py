@@ -15,14 +15,17 @@ from codealign.judging.compare import answer_is_right, as_json, output_is_right
 from codealign.judging.rewrite import (
     CARD,
     Prepared,
-    assigned_names,
+    bound_names,
+    defined_classes,
     defined_names,
     imported_names,
+    parse,
     prepare_asserts,
     prepare_check,
     read_names,
 )
-from codealign.judging.scorecard import BrokenProblem, Finding, Recorded, Scorecard, explain
+from codealign.judging.scorecard import BrokenProblem, Finding, Scorecard, explain, recorded
+from codealign.sandbox.proxies import ProgramClass
 from codealign.sandbox.remote import CannotCross, ProgramEnded, ProgramError, ProgramExit, Remote
 
 SEED = 0
@@ -37,7 +40,12 @@ class Style(Protocol):
 
     test_names: list[str]
     wanted: list[str]
-    """Globals of the program that the tests use; the first is the entry point."""
+    """Globals of the program that the tests use."""
+
+    @property
+    def needed(self) -> str | None:
+        """The global that a program must define."""
+        ...
 
     def run(self, found: dict[str, Any], card: Scorecard) -> None:
         """Run every test against the program's globals; results go to `card`."""
@@ -63,8 +71,8 @@ def run_tests(style: Style, program: Program, card: Scorecard) -> Finding | None
     random.seed(SEED)
     try:
         found = program.begin()
-        if style.wanted and style.wanted[0] not in found:
-            name = style.wanted[0]
+        name = style.needed
+        if name and name not in found:
             return Finding("syntax_error", "no_entry_point", f"the program defines no {name!r}")
         style.run(found, card)
         return None
@@ -97,7 +105,14 @@ def _execute(source: Any, scope: dict[str, Any], what: str) -> None:
 def entry_point(found: dict[str, Any], name: str, card: Scorecard) -> Any:
     """The program's entry point for the tests; what can't be called is left to fail in them."""
     value = found[name]
-    return Recorded(value, card) if isinstance(value, Remote) else value
+    return recorded(value, card) if isinstance(value, Remote) and callable(value) else value
+
+
+def trust_classes(found: dict[str, Any], names: set[str]) -> None:
+    """Classes that the problem itself defines: operators of what a test makes of them are asked."""
+    for name in names & found.keys():
+        if isinstance(found[name], ProgramClass):
+            found[name].trust()
 
 
 class CheckStyle:
@@ -111,7 +126,7 @@ class CheckStyle:
         tests = problem["tests"]
         if not problem["entry_point"]:
             raise BrokenProblem("`check` tests need an entry point")
-        self.entry_point: str = problem["entry_point"]
+        self.entry_point = self.needed = str(problem["entry_point"])
         self.wanted = [self.entry_point]
         self._setup = compile(tests["setup"], "<setup>", "exec") if tests["setup"] else None
         self._prepared = prepare_check(tests["source"], self.entry_point)
@@ -165,16 +180,20 @@ class AssertStyle:
     def __init__(self, problem: Row) -> None:
         tests = problem["tests"]
         self.entry_point: str | None = problem["entry_point"]
+        self.needed = self.entry_point
         self._prepared: Prepared = prepare_asserts(tests["asserts"], self.entry_point)
         self.test_names = self._prepared.names
         setup = tests["setup"]
         self._setup = compile(setup, "<setup>", "exec") if setup.strip() else None
         reference = reference_source(problem) or ""
         imports = imported_names(reference)
-        used = set().union(*map(read_names, [setup, *tests["asserts"]])) - assigned_names(setup)
+        source = "\n".join([setup, *tests["asserts"]])
+        used = read_names(source) - bound_names(parse(source))
         self._own_imports = [imports[name] for name in sorted(used) if name in imports]
         # A builtin is the judge's own, unless the reference solution redefines it (Mbpp/126: `sum`).
         others = used - set(imports) - (set(dir(builtins)) - defined_names(reference))
+        # Operators of its own classes are a matter of the problem; see `proxies`.
+        self._classes = defined_classes(reference) if reference else others - {self.entry_point}
         first = [self.entry_point] if self.entry_point else []
         self.wanted = first + sorted(others - {self.entry_point})
 
@@ -182,6 +201,7 @@ class AssertStyle:
         scope: dict[str, Any] = {"__name__": "test"}
         for statement in self._own_imports:
             _execute(statement, scope, "an import of the reference solution")
+        trust_classes(found, self._classes)
         scope |= {
             name: entry_point(found, name, card) if name == self.entry_point else value
             for name, value in found.items()
@@ -204,7 +224,7 @@ class CallStyle:
             raise BrokenProblem("tests that call a function need an entry point")
         self.task_id, self.entry_point = problem["task_id"], problem["entry_point"]
         self.inputs, self.atol = tests["inputs"], tests["atol"]
-        self.wanted = [self.entry_point]
+        self.wanted, self.needed = [self.entry_point], str(self.entry_point)
         self._from_file = tests["outputs"] is not None
         if self._from_file:
             self.outputs = tests["outputs"]

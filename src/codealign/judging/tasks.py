@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from codealign.errors import CodealignError, DataError, SandboxError
 from codealign.programs import reference_program
 from codealign.records import Problem
-from codealign.sandbox.codec import encode
+from codealign.sandbox.codec import encode, plain_or
 
 NUM_TRIES = 2
 """How often a program is given to a judge that dies over it."""
@@ -101,7 +101,7 @@ def problem_data(problem: Problem) -> Any:
     """
     row = problem.model_dump(include=_JUDGED_COLUMNS)
     row |= {"canonical_solution": reference_program(problem), "solution_is_continuation": False}
-    return encode(row, _refuse_object)
+    return encode(row, plain_or(_refuse_object))
 
 
 _JUDGED_COLUMNS = {"task_id", "prompt", "entry_point", "tests", "trusted"}

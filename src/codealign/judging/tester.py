@@ -30,7 +30,7 @@ from codealign.judging.scorecard import BrokenProblem, Finding, Scorecard
 from codealign.judging.styles import AssertStyle, CheckStyle, Style, run_tests
 from codealign.sandbox import frames, guest
 from codealign.sandbox.asking import Asking
-from codealign.sandbox.codec import decode
+from codealign.sandbox.codec import decode, plain_only
 from codealign.sandbox.remote import CannotCross, ProgramEnded, Violation
 
 _exit = os._exit
@@ -99,7 +99,7 @@ def main(job_fd: int) -> None:
     try:
         start = frames.receive(job_fd)
         if start is not None and "problem" in start:
-            serve(job_fd, decode(start["problem"], lambda payload: None))
+            serve(job_fd, decode(start["problem"], plain_only))
         elif start is not None:
             guest.serve(job_fd, start)
     finally:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from codealign.judging.scorecard import MAX_TEXT, BrokenProblem, Finding, Scorecard
 from codealign.sandbox import frames
 from codealign.sandbox.cell import Cell, CellExecution
-from codealign.sandbox.codec import encode
+from codealign.sandbox.codec import encode, plain_or
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.protocol import Ending
 from codealign.sandbox.remote import ProgramEnded
@@ -53,7 +53,7 @@ class UntrustedTests:
     """Tests of one problem that are run in a cell of their own."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
-        self._start = {"problem": encode(dict(problem), _refuse)}
+        self._start = {"problem": encode(dict(problem), plain_or(_refuse))}
         self.stub = stub(problem["entry_point"])
 
     def run(self, program: str, cell: Cell, test_cell: Cell, limits: Limits, cpu_s: float) -> Heard:

@@ -16,7 +16,7 @@ from codealign.errors import SandboxError
 from codealign.judging.referee import Referee, limit_own_memory, not_judged
 from codealign.sandbox import frames, linux
 from codealign.sandbox.cell import Cell, CellDied, LaunchRefused, numpy_dirs
-from codealign.sandbox.codec import decode
+from codealign.sandbox.codec import decode, plain_only
 from codealign.sandbox.levels import open_cell
 from codealign.sandbox.limits import Limits
 
@@ -88,7 +88,7 @@ def serve(requests: IO[bytes], fd_out: int, referee: Referee) -> None:
         for key in request.get("forget", ()):
             referee.forget(key)
         if "problem" in request:
-            referee.learn(request["key"], decode(request["problem"], lambda payload: None))
+            referee.learn(request["key"], decode(request["problem"], plain_only))
         row = judge_with_retry(referee, request["key"], request["program"])
         row["isolation"] = referee.cell.level
         frames.send(fd_out, row)

@@ -4,7 +4,8 @@ Whoever holds the other end of a program's socket asks through this: the judge's
 trusted, the tester in its own cell for those that are not. `guest` has the other half and the frames.
 
 Promised: an answer that nobody asked for, that is malformed or that holds anything but plain data and
-handles is a Violation. Not promised: that an answer is true.
+handles is a Violation; a program uses of the judge's objects only what was lent to it, while a question is open,
+to a depth of MAX_NESTED. Not promised: that an answer is true.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ import struct
 from typing import Any
 
 from codealign.sandbox import remote
-from codealign.sandbox.codec import TooDeep, Undecodable, decode, encode
+from codealign.sandbox.codec import TooDeep, Undecodable, decode
+from codealign.sandbox.lending import Lender
+from codealign.sandbox.proxies import ProgramClass, Proxies
+
+MAX_NESTED = 40
+"""Questions inside uses of lent objects inside questions."""
 
 _NONCES = struct.Struct("<24Q")
 _NONCE_BITS = 2**53 - 1  # any JSON reader keeps these exactly
@@ -26,6 +32,9 @@ class Asking:
     def __init__(self, start: Any) -> None:
         self._start = start
         self._nonces: list[int] = []
+        self._lender = Lender()
+        self._proxies = Proxies(self.ask, self._lender.value)
+        self._num_nested = 0
 
     def _send(self, value: Any) -> None:
         raise NotImplementedError
@@ -43,29 +52,52 @@ class Asking:
         match reply:
             case ["ready", dict() as found]:
                 return {name: self._global(value) for name, value in found.items()}
-            case ["syntax", list() as kinds, str() as name, str() as message]:
+            case ["syntax", str() as name, str() as message]:
                 raise SyntaxError(f"{name}: {message}")
-            case ["error", list() as kinds, str() as name, str() as message]:
-                raise remote.rebuild_error(kinds, name, message)
+            case ["error", dict() as told]:
+                raise self._error(told)
         raise self._violation("a frame of no known shape")
 
     def ask(self, operation: str, *arguments: Any, **keywords: Any) -> Any:
+        """One operation in the program; see `protocol.Execution.ask`."""
         nonce = self._nonces.pop() if self._nonces else self._draw_nonces()
         try:
-            plain = [_as_sent(argument) for argument in arguments]
-            named = {name: encode(argument, _number_of) for name, argument in keywords.items()}
-        except TooDeep:
+            plain = [self._as_sent(argument) for argument in arguments]
+            named = {name: self._lender.encode(item) for name, item in keywords.items()}
+        except (TooDeep, RecursionError):
             raise remote.CannotCross("an argument nested too deep for a program") from None
         self._send([nonce, operation, plain, named])
-        reply = self._receive()
-        match reply:
-            case [int() as back, "value", value] if back == nonce:
-                return self._decode(value)
-            case [int() as back, "error", list() as kinds, str() as name, str() as message] if (
-                back == nonce
-            ):
-                raise remote.rebuild_error(kinds, name, message)
-        raise self._violation("an answer that nobody asked for")
+        while True:
+            match self._receive():
+                case [int() as back, "value", value] if back == nonce:
+                    return self._decode(value)
+                case [int() as back, "error", dict() as told] if back == nonce:
+                    raise self._error(told)
+                case [int() as back, "uses", str() as use, number, [*items], dict() as named] if (
+                    back == nonce
+                ):
+                    self._send([nonce, *self._use(use, number, items, named)])
+                case _:
+                    raise self._violation("an answer that nobody asked for")
+
+    def _use(self, use: str, number: Any, items: list[Any], named: dict[str, Any]) -> list[Any]:
+        """Let the program use what was lent to it."""
+        arguments = [self._decode(item) for item in items]
+        keywords = {name: self._decode(item) for name, item in named.items()}
+        self._num_nested += 1
+        try:
+            if self._num_nested > MAX_NESTED:
+                error = RecursionError("the test and the program call each other too deep")
+                return ["raised", self._lender.describe(error)]
+            return self._lender.answer(lambda: self._lender.use(use, number, arguments, keywords))
+        finally:
+            self._num_nested -= 1
+
+    def _as_sent(self, argument: Any) -> Any:
+        """An argument as JSON; the handle that nearly every question begins with takes the short way."""
+        if isinstance(argument, remote.Remote):
+            return {"h": argument._remote_id}
+        return self._lender.encode(argument)
 
     def _draw_nonces(self) -> int:
         """Numbers that the program can't foresee, several with one system call."""
@@ -75,32 +107,21 @@ class Asking:
     def _global(self, value: Any) -> Any:
         """A global of the program: plain data or a handle, never something that is called here."""
         decoded = self._decode(value)
-        if callable(decoded) and not isinstance(decoded, remote.Remote):
+        if callable(decoded) and not isinstance(decoded, remote.Remote | ProgramClass):
             raise self._violation("a global that would run in the judge")
         return decoded
 
     def _decode(self, value: Any) -> Any:
         try:
-            return decode(value, self._resolve)
+            return decode(value, self._proxies.inside)
         except (Undecodable, RecursionError) as error:
             raise self._violation(str(error)) from None
 
-    def _resolve(self, payload: Any) -> remote.Remote:
-        match payload:
-            case {"id": int() as number, "type": str() as name}:
-                return remote.Remote(self.ask, number, name)
-        raise Undecodable("a handle of no known shape")
-
-
-def _as_sent(argument: Any) -> Any:
-    """An argument as JSON; the handle that nearly every question begins with takes the short way."""
-    if isinstance(argument, remote.Remote):
-        return {"h": argument._remote_id}
-    return encode(argument, _number_of)
-
-
-def _number_of(value: Any) -> int:
-    """The handle of an argument that is the program's own object."""
-    if isinstance(value, remote.Remote):
-        return value._remote_id
-    raise remote.CannotCross(f"a {type(value).__name__} of the test can't be given to a program")
+    def _error(self, told: dict[str, Any]) -> BaseException:
+        """The exception that the program raised; the test's own where it came out of a lent object."""
+        if "borrowed" in told:
+            try:
+                return self._lender.raised(told["borrowed"])
+            except LookupError:
+                raise self._violation("an exception that the test did not raise") from None
+        return self._decode({"E": told})

@@ -1,12 +1,13 @@
 """Values as JSON with tags, in both directions between a judge and a program.
 
-`encode` reduces a value to plain data: exact builtin types keep their type, a subclass (a namedtuple,
-a Counter, an IntEnum, a float with a lying `__eq__`) is sent as the builtin value it is made of, read
-through the builtin's own methods. Everything else becomes a handle: a number that means an object on
-the other side. `decode` rebuilds values of builtin and standard library types only.
+`encode` writes values of builtin and standard library types (and numpy's), `decode` rebuilds them. What is of
+no such type exactly, an object or a subclass, is the border's to decide: `outside(value, depth)` writes it on
+one side, `inside(tag, payload, inner)` reads on the other the tags that are not known here. `reduced` is there
+for subclasses: the builtin value that one is made of, read through the builtin's own methods, so that a lying
+`__eq__`, `__iter__` or `__getitem__` has no say.
 
 Promised: decoding runs no code of the sender, and refuses what `encode` can't have written. Not
-promised: that shared or cyclic structure survives (copies, and depth is capped).
+promised: that shared or cyclic structure survives (copies, and depth is capped); `graph` is for those.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import builtins
 import sys
 from collections.abc import Callable
 from math import isfinite
+from types import NoneType
 from typing import Any
 
 # A program that redefines builtins redefines its own: what answers for it keeps those it was born with.
@@ -28,7 +30,11 @@ MAX_TWINS = 1000
 _BIG = 1 << 1024
 _SCALARS = frozenset({str, bool, type(None)})
 
-Remote = Callable[[Any], Any]
+Outside = Callable[[Any, int], Any]
+"""What to write for a value (at a depth) that is no plain data."""
+Inner = Callable[[Any], Any]
+Inside = Callable[[str, Any, Inner], Any]
+"""(tag, payload, decoder of parts) → the value for a tag that the border wrote."""
 
 
 class TooDeep(Exception):
@@ -42,8 +48,8 @@ class Undecodable(Exception):
 # --- encoding -----------------------------------------------------------------------------------
 
 
-def encode(value: Any, remote: Remote, depth: int = 0) -> Any:
-    """`value` as JSON types; objects that are no plain data become `{"h": remote(value)}`.
+def encode(value: Any, outside: Outside, depth: int = 0) -> Any:
+    """`value` as JSON types; what is no plain data becomes `outside(value, depth)`.
 
     Raises:
         TooDeep: nested deeper than MAX_DEPTH.
@@ -58,18 +64,35 @@ def encode(value: Any, remote: Remote, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise TooDeep
     if kind is list:
-        return _encode_items(value, remote, depth + 1)
-    write = _WRITERS.get(kind) or _writer_of_base(kind)
-    if write is None:
-        return {"h": remote(value)}
-    return write(value, remote, depth + 1)
+        return _encode_items(value, outside, depth + 1)
+    write = _WRITERS.get(kind) or _writer_by_name(kind)
+    return outside(value, depth) if write is None else write(value, outside, depth + 1)
 
 
-def _encode_items(items: Any, remote: Remote, depth: int) -> list[Any]:
+def reduced(value: Any, outside: Outside, depth: int = 0) -> Any:
+    """A subclass's instance as the builtin value it is made of; None for any other object."""
+    for base in type.__dict__["__mro__"].__get__(type(value)):
+        write = _BASE_WRITERS.get(base) or _WRITERS.get(base) or _writer_by_name(base)
+        if write is not None and base is not type:
+            return write(value, outside, depth + 1)
+    return None
+
+
+def plain_or(refuse: Callable[[Any], Any]) -> Outside:
+    """For data that should hold no objects: subclasses are reduced, the rest goes to `refuse`."""
+
+    def outside(value: Any, depth: int) -> Any:
+        written = reduced(value, outside, depth)
+        return refuse(value) if written is None else written
+
+    return outside
+
+
+def _encode_items(items: Any, outside: Outside, depth: int) -> list[Any]:
     kinds = set(map(type, items))
     if len(kinds) == 1 and (kinds <= _SCALARS or _all_small(kinds, items)):
         return list(items)
-    return [encode(item, remote, depth) for item in items]
+    return [encode(item, outside, depth) for item in items]
 
 
 def _all_small(kinds: set[type], items: Any) -> bool:
@@ -78,135 +101,179 @@ def _all_small(kinds: set[type], items: Any) -> bool:
     return float in kinds and all(map(isfinite, items))
 
 
-def _items_writer(tag: str, items: Callable[[Any], Any]) -> Callable[[Any, Remote, int], Any]:
-    return lambda value, remote, depth: {tag: _encode_items(items(value), remote, depth)}
+Writer = Callable[[Any, Outside, int], Any]
 
 
-def _write_dict(value: Any, remote: Remote, depth: int) -> Any:
-    pairs = dict.items(value)
-    return {"d": [[encode(k, remote, depth), encode(v, remote, depth)] for k, v in pairs]}
+def _items_writer(tag: str, items: Callable[[Any], Any]) -> Writer:
+    return lambda value, outside, depth: {tag: _encode_items(items(value), outside, depth)}
 
 
-def _write_items_view(value: Any, remote: Remote, depth: int) -> Any:
-    return {"vi": [[encode(k, remote, depth), encode(v, remote, depth)] for k, v in value]}
+def _pairs_of(pairs: Any, outside: Outside, depth: int) -> list[Any]:
+    return [[encode(k, outside, depth), encode(v, outside, depth)] for k, v in pairs]
 
 
-def _write_class(value: Any, remote: Remote, depth: int) -> Any:
-    if value.__module__ == "builtins" and getattr(_builtins, value.__name__, None) is value:
+def _pairs_writer(tag: str, pairs: Callable[[Any], Any]) -> Writer:
+    return lambda value, outside, depth: {tag: _pairs_of(pairs(value), outside, depth)}
+
+
+def _parts_writer(tag: str, *names: str) -> Writer:
+    def write(value: Any, outside: Outside, depth: int) -> Any:
+        return {tag: [encode(getattr(value, name), outside, depth) for name in names]}
+
+    return write
+
+
+def _text_writer(tag: str, text: Callable[[Any], str]) -> Writer:
+    return lambda value, outside, depth: {tag: text(value)}
+
+
+def _write_class(value: Any, outside: Outside, depth: int) -> Any:
+    if value.__module__ == "builtins" and _BUILTIN_CLASSES.get(value.__name__) is value:
         return {"T": value.__name__}
-    return {"h": remote(value)}
+    return outside(value, depth)
 
 
-_builtins = sys.modules["builtins"]
+def _write_memory(value: Any, outside: Outside, depth: int) -> Any:
+    if value.ndim != 1 or not value.contiguous:
+        return outside(value, depth)
+    return {"m": [value.format, value.tobytes().hex()]}
 
-_WRITERS: dict[type, Callable[[Any, Remote, int], Any]] = {
-    # Reached by subclasses only: the exact types were dealt with above.
-    str: lambda value, remote, depth: str.__str__(value),
-    int: lambda value, remote, depth: encode(int.__index__(value), remote, depth),
-    float: lambda value, remote, depth: encode(float.__float__(value), remote, depth),
-    list: lambda value, remote, depth: _encode_items(list.copy(value), remote, depth),
+
+_BUILTIN_CLASSES = {
+    kind.__name__: kind
+    for kind in (*vars(builtins).values(), NoneType, type(...), type(NotImplemented))
+    if isinstance(kind, type)
+}
+
+_WRITERS: dict[type, Writer] = {
     tuple: _items_writer("t", lambda value: list(tuple.__iter__(value))),
     set: _items_writer("s", lambda value: list(set.__iter__(value))),
     frozenset: _items_writer("S", lambda value: list(frozenset.__iter__(value))),
-    dict: _write_dict,
-    bytes: lambda value, remote, depth: {"b": bytes.hex(value)},
-    bytearray: lambda value, remote, depth: {"B": bytearray.hex(value)},
-    complex: lambda value, remote, depth: {
-        "c": [encode(value.real, remote), encode(value.imag, remote)]
-    },
-    range: lambda value, remote, depth: {
-        "r": [encode(part, remote) for part in (value.start, value.stop, value.step)]
-    },
-    slice: lambda value, remote, depth: {
-        "sl": [encode(part, remote, depth) for part in (value.start, value.stop, value.step)]
-    },
+    dict: _pairs_writer("d", dict.items),
+    bytes: _text_writer("b", bytes.hex),
+    bytearray: _text_writer("B", bytearray.hex),
+    complex: _parts_writer("c", "real", "imag"),
+    range: _parts_writer("r", "start", "stop", "step"),
+    slice: _parts_writer("sl", "start", "stop", "step"),
     type({}.keys()): _items_writer("vk", list),
     type({}.values()): _items_writer("vv", list),
-    type({}.items()): _write_items_view,
-    type(...): lambda value, remote, depth: {"e": "Ellipsis"},
-    type(NotImplemented): lambda value, remote, depth: {"e": "NotImplemented"},
+    type({}.items()): _pairs_writer("vi", list),
+    memoryview: _write_memory,
+    type(...): _text_writer("e", lambda value: "Ellipsis"),
+    type(NotImplemented): _text_writer("e", lambda value: "NotImplemented"),
     type: _write_class,
 }
 
-
-def _write_text(tag: str, text: Callable[[Any], str]) -> Callable[[Any, Remote, int], Any]:
-    return lambda value, remote, depth: {tag: text(value)}
-
-
-def _write_deque(value: Any, remote: Remote, depth: int) -> Any:
-    return {"q": [_encode_items(list(value), remote, depth), value.maxlen]}
-
-
-def _write_numpy_scalar(value: Any, remote: Remote, depth: int) -> Any:
-    item = value.item()
-    plain = type(item).__module__ == "builtins"
-    return encode(item, remote, depth) if plain else {"h": remote(value)}
-
-
-# Types of modules that are not imported here: a value of one proves that its module is loaded.
-_WRITERS_BY_NAME: dict[tuple[str, str], Callable[[Any, Remote, int], Any]] = {
-    ("collections", "deque"): _write_deque,
-    ("decimal", "Decimal"): _write_text("D", lambda value: value.__class__.__str__(value)),
-    ("fractions", "Fraction"): lambda value, remote, depth: {
-        "Q": [hex(value.numerator), hex(value.denominator)]
-    },
-    ("datetime", "datetime"): _write_text("dt", lambda value: value.isoformat()),
-    ("datetime", "date"): _write_text("da", lambda value: value.isoformat()),
-    ("datetime", "time"): _write_text("ti", lambda value: value.isoformat()),
-    ("datetime", "timedelta"): lambda value, remote, depth: {
-        "td": [value.days, value.seconds, value.microseconds]
-    },
-    ("numpy", "generic"): _write_numpy_scalar,
+# For subclasses; the exact types are written above.
+_BASE_WRITERS: dict[type, Writer] = {
+    str: lambda value, outside, depth: str.__str__(value),
+    int: lambda value, outside, depth: encode(int.__index__(value), outside, depth),
+    float: lambda value, outside, depth: encode(float.__float__(value), outside, depth),
+    list: lambda value, outside, depth: _encode_items(list.copy(value), outside, depth),
+    complex: lambda value, outside, depth: encode(complex.__complex__(value), outside, depth),
 }
 
 
-def _writer_of_base(kind: type) -> Callable[[Any, Remote, int], Any] | None:
-    for base in type.__dict__["__mro__"].__get__(kind):
-        if base is not type and base in _WRITERS:
-            return _WRITERS[base]
-        name = (getattr(base, "__module__", None), base.__name__)
-        if name in _WRITERS_BY_NAME:
-            return _WRITERS_BY_NAME[name]  # type: ignore[index]
-    return None
+def _write_deque(value: Any, outside: Outside, depth: int) -> Any:
+    return {"q": [_encode_items(list(value), outside, depth), value.maxlen]}
+
+
+def _write_defaultdict(value: Any, outside: Outside, depth: int) -> Any:
+    factory = encode(value.default_factory, outside, depth)
+    return {"dd": [factory, _pairs_of(dict.items(value), outside, depth)]}
+
+
+def _write_array(value: Any, outside: Outside, depth: int) -> Any:
+    return {"a": [value.typecode, _encode_items(value.tolist(), outside, depth)]}
+
+
+def _write_zone(value: Any, outside: Outside, depth: int) -> Any:
+    delta, name = value.__getinitargs__()[0], value.tzname(None)
+    return {"tz": [delta.days, delta.seconds, delta.microseconds, name]}
+
+
+def _write_numpy(value: Any, outside: Outside, depth: int) -> Any:
+    """An array or scalar of numbers, booleans or text; objects and records stay where they are."""
+    if value.dtype.kind not in "biufcmMSU" or value.dtype.fields is not None:
+        return outside(value, depth)
+    return {"n": [value.dtype.str, getattr(value, "shape", ()), value.tobytes().hex()]}
+
+
+# Types of modules that are not imported here: a value of one proves that its module is loaded.
+_WRITERS_BY_NAME: dict[tuple[str, str], Writer] = {
+    ("collections", "deque"): _write_deque,
+    ("collections", "Counter"): _pairs_writer("Co", dict.items),
+    ("collections", "OrderedDict"): _pairs_writer("od", lambda value: value.items()),
+    ("collections", "defaultdict"): _write_defaultdict,
+    ("array", "array"): _write_array,
+    ("decimal", "Decimal"): _text_writer("D", lambda value: value.__class__.__str__(value)),
+    ("fractions", "Fraction"): lambda value, outside, depth: {
+        "Q": [hex(value.numerator), hex(value.denominator)]
+    },
+    ("datetime", "datetime"): _text_writer("dt", lambda value: value.isoformat()),
+    ("datetime", "date"): _text_writer("da", lambda value: value.isoformat()),
+    ("datetime", "time"): _text_writer("ti", lambda value: value.isoformat()),
+    ("datetime", "timedelta"): _parts_writer("td", "days", "seconds", "microseconds"),
+    ("datetime", "timezone"): _write_zone,
+    ("uuid", "UUID"): _text_writer("U", lambda value: value.hex),
+    ("pathlib", "PurePosixPath"): _text_writer("pp", str),
+    ("pathlib", "PureWindowsPath"): _text_writer("pw", str),
+    ("numpy", "ndarray"): _write_numpy,
+    ("numpy", "generic"): _write_numpy,
+}
+
+
+def _writer_by_name(kind: type) -> Writer | None:
+    """The writer of exactly this type of another module; numpy has a class for each size of number."""
+    module = type.__getattribute__(kind, "__module__")
+    if module == "numpy" and issubclass(kind, _numpy_generic()):
+        return _write_numpy
+    return _WRITERS_BY_NAME.get((module, kind.__name__)) if type(module) is str else None
+
+
+def _numpy_generic() -> type:
+    return getattr(sys.modules.get("numpy"), "generic", NoneType)
 
 
 # --- decoding -----------------------------------------------------------------------------------
 
 
-def decode(data: Any, resolve: Callable[[Any], Any], depth: int = 0) -> Any:
-    """The value that `encode` wrote; handles go through `resolve(payload)`.
+def decode(data: Any, inside: Inside, depth: int = 0) -> Any:
+    """The value that `encode` wrote; tags of the border go through `inside(tag, payload, inner)`.
 
     Raises:
         Undecodable: anything that `encode` can't have written.
     """
     kind = type(data)
     if kind is dict:
-        return _decode_tagged(data, resolve, depth)
+        return _decode_tagged(data, inside, depth)
     if kind is list:
         if depth > MAX_DEPTH + 4:
             raise Undecodable("nested too deep")
         if not ({dict, list} & set(map(type, data))):
             return data
-        return [decode(item, resolve, depth + 1) for item in data]
+        return [decode(item, inside, depth + 1) for item in data]
     return data
 
 
-def _decode_tagged(data: dict[str, Any], resolve: Callable[[Any], Any], depth: int) -> Any:
+def _decode_tagged(data: dict[str, Any], inside: Inside, depth: int) -> Any:
     if len(data) != 1:
         raise Undecodable("a tagged value has one key")
     [(tag, payload)] = data.items()
-    if tag == "h":
-        return resolve(payload)
+    if depth > MAX_DEPTH + 4:
+        raise Undecodable("nested too deep")
     read = _READERS.get(tag)
-    if read is None:
-        raise Undecodable(f"unknown tag {tag[:20]!r}")
     try:
-        return read(payload, lambda item: decode(item, resolve, depth + 1))
+        if read is None:
+            return inside(tag, payload, lambda item: decode(item, inside, depth + 1))
+        return read(payload, lambda item: decode(item, inside, depth + 1))
     except (TypeError, ValueError, ArithmeticError, KeyError, AttributeError, LookupError) as error:
         raise Undecodable(f"bad payload of tag {tag!r}: {type(error).__name__}") from None
 
 
-Inner = Callable[[Any], Any]
+def plain_only(tag: str, payload: Any, inner: Inner) -> Any:
+    """`inside` for data that holds no objects."""
+    raise Undecodable(f"unknown tag {tag[:20]!r}")
 
 
 def _items(payload: Any, inner: Inner) -> list[Any]:
@@ -268,11 +335,68 @@ def _read_timedelta(payload: Any, inner: Inner) -> Any:
     return datetime.timedelta(*payload)
 
 
+def _read_zone(payload: Any, inner: Inner) -> Any:
+    import datetime
+
+    days, seconds, microseconds, name = payload
+    delta = datetime.timedelta(days, seconds, microseconds)
+    plain = datetime.timezone(delta)
+    return plain if plain.tzname(None) == name else datetime.timezone(delta, name)
+
+
+def _read_counter(payload: Any, inner: Inner) -> Any:
+    from collections import Counter
+
+    return Counter(_pairs(payload, inner))
+
+
+def _read_ordered(payload: Any, inner: Inner) -> Any:
+    from collections import OrderedDict
+
+    return OrderedDict(_pairs(payload, inner))
+
+
+def _read_defaultdict(payload: Any, inner: Inner) -> Any:
+    from collections import defaultdict
+
+    factory, pairs = payload
+    return defaultdict(inner(factory), _pairs(pairs, inner))
+
+
+def _read_array(payload: Any, inner: Inner) -> Any:
+    from array import array
+
+    typecode, items = payload
+    return array(typecode, _items(items, inner))
+
+
+def _read_uuid(payload: Any, inner: Inner) -> Any:
+    from uuid import UUID
+
+    return UUID(hex=payload)
+
+
+def _read_path(kind: str) -> Callable[[Any, Inner], Any]:
+    def read(payload: Any, inner: Inner) -> Any:
+        import pathlib
+
+        return getattr(pathlib, kind)(payload)
+
+    return read
+
+
+def _read_numpy(payload: Any, inner: Inner) -> Any:
+    import numpy
+
+    dtype, shape, text = payload
+    if dtype.lstrip("<>|=")[:1] not in "biufcmMSU" or type(shape) is not list:
+        raise TypeError("an array of numbers or text was expected")
+    values = numpy.ndarray(tuple(shape), numpy.dtype(dtype), bytes.fromhex(text))
+    return values.copy() if shape else values[()]
+
+
 def _read_class(payload: Any, inner: Inner) -> Any:
-    found = getattr(_builtins, payload)
-    if not isinstance(found, type):
-        raise TypeError("not a class")
-    return found
+    return _BUILTIN_CLASSES[payload]
 
 
 _READERS: dict[str, Callable[[Any, Inner], Any]] = {
@@ -301,4 +425,14 @@ _READERS: dict[str, Callable[[Any, Inner], Any]] = {
     "da": _read_moment("date"),
     "ti": _read_moment("time"),
     "td": _read_timedelta,
+    "tz": _read_zone,
+    "m": lambda payload, inner: memoryview(bytes.fromhex(payload[1])).cast(payload[0]),
+    "Co": _read_counter,
+    "od": _read_ordered,
+    "dd": _read_defaultdict,
+    "a": _read_array,
+    "U": _read_uuid,
+    "pp": _read_path("PurePosixPath"),
+    "pw": _read_path("PureWindowsPath"),
+    "n": _read_numpy,
 }

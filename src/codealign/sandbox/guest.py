@@ -7,9 +7,15 @@ What is promised is only that an *honest* program behaves as it would in one pro
 The conversation, over a socket that belongs to this program alone:
 
     judge   {"source", "names", "main"}         start
-    guest   ["ready", {name: value}] | ["error", …] | ["syntax", message]
+    guest   ["ready", {name: value}] | ["error", exception] | ["syntax", name, message]
     judge   [nonce, operation, [arguments], {keywords}]
-    guest   [nonce, "value", value] | [nonce, "error", …]
+    guest   [nonce, "value", value] | [nonce, "error", exception]
+
+While it works on a question, the program may use what the test lent to it (see `lending`), and the test may
+ask something else meanwhile:
+
+    guest   [nonce, "uses", operation, number, [arguments], {keywords}]
+    judge   [nonce, "told", value] | [nonce, "raised", exception]
 
 With "main" the program is a whole one that reads standard input: it runs to its end, and `ready` or
 `error` says how it ended.
@@ -20,19 +26,17 @@ from __future__ import annotations
 import _sitebuiltins
 import _thread
 import builtins
-import operator
 import os
 import sys
 from types import ModuleType
 from typing import Any
 
 from codealign.sandbox import frames
-from codealign.sandbox.codec import TooDeep, decode, encode
+from codealign.sandbox.kept import Handles
 
 # A program that redefines builtins redefines its own: what answers for it keeps those it was born with.
 __builtins__ = dict(vars(builtins))
 
-MESSAGE_LENGTH = 200
 SEED = 0
 NUM_CORES = 2
 """What a program is told: pools of default size fit its limits, on a machine of any size."""
@@ -152,80 +156,84 @@ def _flush(*streams: Any) -> None:
 # --- values -------------------------------------------------------------------------------------
 
 
-class Handles:
-    """Objects of the program that the judge holds by number."""
-
-    def __init__(self) -> None:
-        self.objects: list[Any] = []
-
-    def keep(self, value: Any) -> dict[str, Any]:
-        self.objects.append(value)
-        kind = type(value)
-        return {
-            "id": len(self.objects) - 1,
-            "type": str(kind.__name__)[:80],
-            "module": getattr(value, "__name__", "")[:80] if kind is ModuleType else "",
-            "callable": callable(value),
-        }
-
-    def find(self, payload: Any) -> Any:
-        return self.objects[payload]
-
-    def encode(self, value: Any) -> Any:
-        try:
-            return encode(value, self.keep)
-        except (TooDeep, RecursionError):
-            return {"h": self.keep(value)}
-
-    def decode(self, data: Any) -> Any:
-        return decode(data, self.find)
-
-
 def _call(function: Any, *arguments: Any, **keywords: Any) -> Any:
     return function(*arguments, **keywords)
 
 
-def _take(iterator: Any, count: int) -> list[Any]:
-    """Up to `count` further items; fewer only at the end."""
+def _take(iterator: Any, count: int) -> tuple[list[Any], BaseException | None]:
+    """Up to `count` further items, and what ended them; large items come alone."""
     taken: list[Any] = []
-    for item in iterator:
-        taken.append(item)
-        if len(taken) >= count:
+    while len(taken) < count:
+        try:
+            taken.append(next(iterator))
+        except BaseException as error:
+            return taken, error
+        if type(taken[-1]) not in _SMALL:
             break
-    return taken
+    return taken, None
+
+
+_SMALL = frozenset({int, float, bool, type(None)})
+
+
+def _special(value: Any, name: str, *operands: Any) -> Any:
+    return getattr(type(value), name)(value, *operands)
+
+
+def _exit_context(value: Any, error: BaseException | None) -> Any:
+    return type(value).__exit__(value, error and type(error), error, None)
+
+
+def _wait_for(awaitable: Any) -> Any:
+    """Run a coroutine, or what else can be awaited, to its end."""
+    import asyncio
+
+    async def wait() -> Any:
+        return await awaitable
+
+    return asyncio.run(wait())
+
+
+def _copy(depth: str) -> Any:
+    def copy(value: Any) -> Any:
+        import copy
+
+        return getattr(copy, depth)(value)
+
+    return copy
 
 
 OPERATIONS = {
     "call": _call,
+    "special": _special,
     "getattr": getattr,
     "setattr": setattr,
-    "getitem": operator.getitem,
-    "setitem": operator.setitem,
-    "len": len,
+    "delattr": delattr,
     "iter": iter,
     "take": _take,
     "str": str,
     "repr": repr,
+    "format": format,
+    "exit": _exit_context,
+    "await": _wait_for,
+    "anext": lambda value: _wait_for(type(value).__anext__(value)),
+    "aenter": lambda value: _wait_for(type(value).__aenter__(value)),
+    "aexit": lambda value, error: _wait_for(
+        type(value).__aexit__(value, error and type(error), error, None)
+    ),
+    "copy": _copy("copy"),
+    "deepcopy": _copy("deepcopy"),
 }
 
 
-def describe(error: BaseException) -> list[Any]:
-    """An exception as plain data: builtin names of its classes, its own name, and a short text."""
-    kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
-    try:
-        message = str(error)[:MESSAGE_LENGTH]
-    except BaseException:  # the program's own __str__ may raise anything
-        message = ""
-    return [kinds, str(type(error).__name__)[:80], message]
-
-
-def load(source: str, name: str) -> ModuleType | list[Any]:
+def load(source: str, name: str, handles: Handles) -> ModuleType | list[Any]:
     """Compile and run `source` as a fresh main module; an error frame when that fails."""
     try:
         text = source.removeprefix("\ufeff")
         code = _compile(text, _program_path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-        return ["syntax", *describe(error)]
+        told = handles.describe(error)
+        return ["syntax", told["name"], told["message"]]
     module = ModuleType(name)
     module.__dict__["__builtins__"] = builtins  # else exec gives it ours
     module.__file__, module.__loader__ = _program_path, _Source(text)  # type: ignore[assignment]
@@ -238,7 +246,7 @@ def load(source: str, name: str) -> ModuleType | list[Any]:
         _exec(code, module.__dict__)
     except BaseException as error:
         leave_if_forked(error)
-        return ["error", *describe(error)]
+        return ["error", handles.describe(error)]
     leave_if_forked()
     return module
 
@@ -263,7 +271,7 @@ def find_globals(module: ModuleType, names: list[str], handles: Handles) -> list
         except KeyError:
             continue  # the judge sees that it is missing
         except BaseException as error:  # Solution() is the program's code
-            return ["error", *describe(error)]
+            return ["error", handles.describe(error)]
     return ["ready", found]
 
 
@@ -273,23 +281,26 @@ def answer(request: list[Any], handles: Handles) -> list[Any]:
     try:
         plain = [handles.decode(item) for item in arguments]
         named = {name: handles.decode(item) for name, item in keywords.items()}
+        if operation == "plain":
+            return [nonce, "value", handles.reduced(plain[0])]
         result = OPERATIONS[operation](*plain, **named)
         leave_if_forked()
         return [nonce, "value", handles.encode(result)]
     except BaseException as error:
         leave_if_forked(error)
-        return [nonce, "error", *describe(error)]
+        return [nonce, "error", handles.describe(error)]
 
 
 def run_main(job_fd: int, source: str) -> None:
     """A whole program: run it, its exit hooks and its flush, then say how it ended."""
-    outcome = load(source, "__main__")
-    if isinstance(outcome, list) and outcome[0] == "error" and "SystemExit" in outcome[1]:
+    handles = Handles(_program_path)
+    outcome = load(source, "__main__", handles)
+    if isinstance(outcome, list) and outcome[0] == "error" and "SystemExit" in outcome[1]["kinds"]:
         outcome = ["ready", {}]  # the answer of such a program is its output, however it stops
     try:
         finish_interpreter(sys.modules["__main__"])
     except BaseException as error:
-        outcome = ["error", *describe(error)]
+        outcome = ["error", handles.describe(error)]
     frames.send(job_fd, outcome if isinstance(outcome, list) else ["ready", {}])
 
 
@@ -298,16 +309,52 @@ def serve(job_fd: int, start: dict[str, Any]) -> None:
     if start["main"]:
         run_main(job_fd, start["source"])
         return
-    handles = Handles()
-    outcome = load(start["source"], "program")
+    handles = Handles(_program_path)
+    handles.ask = Line(job_fd, handles).use
+    outcome = load(start["source"], "program", handles)
     ready = isinstance(outcome, ModuleType)
     frames.send(job_fd, find_globals(outcome, start["names"], handles) if ready else outcome)
     while ready and (request := frames.receive(job_fd)) is not None:
-        reply = answer(request, handles)
-        try:
-            frames.send(job_fd, reply)
-        except (MemoryError, RecursionError, ValueError) as error:
-            frames.send(job_fd, [request[0], "error", *describe(error)])
+        reply(job_fd, request, handles)
+
+
+def reply(job_fd: int, request: list[Any], handles: Handles) -> None:
+    """Answer one question; what can't be sent is an error of the program's."""
+    handles.nonces.append(request[0])
+    answered = answer(request, handles)
+    handles.nonces.pop()
+    try:
+        frames.send(job_fd, answered)
+    except (MemoryError, RecursionError, ValueError) as error:
+        frames.send(job_fd, [request[0], "error", handles.describe(error)])
+
+
+class Line:
+    """The way back to the judge, for the program's uses of what the test lent to it."""
+
+    def __init__(self, job_fd: int, handles: Handles) -> None:
+        self._fd, self._handles = job_fd, handles
+        self._lock = _thread.RLock()  # threads of a program take turns
+
+    def use(
+        self, operation: str, number: int, arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> Any:
+        """One use of a lent object; questions that come instead of its result are answered first."""
+        handles = self._handles
+        if not handles.nonces:
+            raise RuntimeError("the test's objects can be used only while the test waits")
+        nonce = handles.nonces[-1]
+        items = [handles.encode(item) for item in arguments]
+        named = {name: handles.encode(item) for name, item in keywords.items()}
+        with self._lock:
+            frames.send(self._fd, [nonce, "uses", operation, number, items, named])
+            while (frame := frames.receive(self._fd)) is not None:
+                if frame[1] == "told":
+                    return handles.decode(frame[2])
+                if frame[1] == "raised":
+                    raise handles.decode({"E": frame[2]})
+                reply(self._fd, frame, handles)
+        _exit(0)
 
 
 def main(job_fd: int) -> None:
@@ -357,11 +404,11 @@ def warm_up() -> None:
     for number in range(NUM_WARM_UPS):
         ours, theirs = os.pipe()
         call = [number, "call", [{"h": 0}, number], {"y": {"t": [1, 2]}}]
-        handles = Handles()
+        handles = Handles(_program_path)
         for message in (start, call):
             frames.send(theirs, message)
             frames.receive(ours)
-        module = load(_DUMMY, "program")
+        module = load(_DUMMY, "program", handles)
         frames.send(theirs, find_globals(module, ["f"], handles))  # type: ignore[arg-type]
         frames.send(theirs, answer(call, handles))
         os.close(ours)

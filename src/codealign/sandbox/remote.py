@@ -1,17 +1,15 @@
-"""Objects that stayed with the program, as the test sees them: every use is one question to the cell.
+"""What a test sees of a program: stand-ins for objects that stayed there, and the exceptions it raised.
 
-A `Remote` is equal to itself only, and does no arithmetic and no ordering: what a program's `__eq__`,
-`__lt__` or `__sub__` would say is never asked, so it can't lie. What may be asked is what gives plain data
-back: calling, attributes, items, length, iteration and text.
+Every use of a stand-in is one question to the cell. Equality and hash are identity, and are never asked: what a
+program's `__eq__` would say, it could say of everything. `proxies` makes a class of stand-ins for each class
+of the program, with the special methods that one has, so that `callable(x)`, `with x`, `for _ in x`,
+`isinstance(x, Theirs)` and `except Theirs` mean what they mean in one process.
 """
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator
-from typing import Any
-
-ITEMS_PER_QUESTION = 64
+from typing import Any, NamedTuple
 
 
 class ProgramError(Exception):
@@ -19,12 +17,23 @@ class ProgramError(Exception):
     `except ValueError` sees what it would in one process."""
 
     type_name = ""
+    message = ""
+    line = 0
+    """Of the program, where the exception passed last; 0 when unknown. The program's claim."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class ProgramExit(BaseException):
     """The program called `sys.exit` (or raised something else no `except Exception` catches)."""
 
     type_name = ""
+    message = ""
+    line = 0
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class ProgramEnded(BaseException):
@@ -32,112 +41,85 @@ class ProgramEnded(BaseException):
 
 
 class CannotCross(BaseException):
-    """The test hands the program something that is no plain data (a function, a huge argument). Ours to
-    say, not the program's fault."""
+    """The test hands the program something that is neither plain data nor can be lent (a lock, a
+    file, a huge argument). Ours to say, not the program's fault."""
 
 
 class Violation(ProgramEnded):
     """The program wrote on the judge's socket what the guest can't have written."""
 
 
+ASKED_DUNDERS = frozenset(
+    {
+        *("__name__", "__qualname__", "__doc__", "__dict__", "__module__", "__annotations__"),
+        *("__defaults__", "__kwdefaults__", "__wrapped__", "__members__", "__dataclass_fields__"),
+    }
+)
+"""Special attributes that are asked for. Never `__array_interface__` and its like: libraries in the judge look
+for those, and numpy would read memory at the address they give."""
+
+
 class Remote:
-    """A function, class, instance, iterator or module of the program."""
+    """An object of the program. Subclasses are made by `proxies`."""
 
-    __slots__ = ("_remote_ask", "_remote_id", "_remote_type")
-
-    def __init__(self, ask: Callable[..., Any], number: int, type_name: str) -> None:
-        object.__setattr__(self, "_remote_ask", ask)
-        object.__setattr__(self, "_remote_id", number)
-        object.__setattr__(self, "_remote_type", type_name)
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        return self._remote_ask("call", self, *arguments, **keywords)
+    _remote_id: int
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name not in ("__name__", "__doc__", "__dict__"):
-            raise AttributeError(name)
-        return self._remote_ask("getattr", self, name)
+        return ask_attribute(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._remote_ask("setattr", self, name, value)
 
-    def __getitem__(self, key: Any) -> Any:
-        return self._remote_ask("getitem", self, key)
+    def __delattr__(self, name: str) -> None:
+        self._remote_ask("delattr", self, name)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._remote_ask("setitem", self, key, value)
+    def __copy__(self) -> Any:
+        return self._remote_ask("copy", self)
 
-    def __len__(self) -> int:
-        return _as(int, self._remote_ask("len", self))
-
-    def __bool__(self) -> bool:
-        return True  # asking would let the program say what the test then believes
-
-    def __iter__(self) -> Iterator[Any]:
-        return RemoteIterator(self._remote_ask, self._remote_ask("iter", self))
-
-    def __next__(self) -> Any:
-        items = self._remote_ask("take", self, 1)
-        if not isinstance(items, list) or not items:
-            raise StopIteration
-        return items[0]
-
-    def __contains__(self, item: Any) -> bool:
-        return any(item == mine for mine in self)
-
-    def __str__(self) -> str:
-        return _as(str, self._remote_ask("str", self))
-
-    def __repr__(self) -> str:
-        return f"<{self._remote_type} object of the program>"
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self._remote_ask("deepcopy", self)
 
 
-class RemoteIterator:
-    """Iterates a remote iterator, a batch a question, so that a long one is not a question an item."""
-
-    def __init__(self, ask: Callable[..., Any], iterator: Any) -> None:
-        self._ask, self._iterator = ask, iterator
-        self._plain = None if type(iterator) is Remote else iter(iterator)
-        self._items: list[Any] = []
-        self._batch = 1
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        if self._plain is not None:
-            return next(self._plain)
-        if not self._items:
-            # One at first, then more: an endless generator is not run further than needed.
-            taken = self._ask("take", self._iterator, self._batch)
-            if not isinstance(taken, list) or not taken:
-                raise StopIteration
-            self._items = taken[::-1]
-            self._batch = min(2 * self._batch, ITEMS_PER_QUESTION)
-        return self._items.pop()
+def ask_attribute(self: Any, name: str) -> Any:
+    """The attribute of the program's object; special ones only where no library of the judge acts on them."""
+    if name.startswith("_remote") or (name.startswith("__") and name not in ASKED_DUNDERS):
+        raise AttributeError(name)
+    ask = state_of(self).get("_remote_ask")
+    if ask is None:  # made here of a value of the program's, by an operator or a method
+        raise AttributeError(name)
+    return ask("getattr", self, name)
 
 
-def _as(kind: type, value: Any) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"{kind.__name__} was expected, the program gave {type(value).__name__}")
-    return value
+def state_of(value: Any) -> dict[str, Any]:
+    """What is known here of a stand-in; its `__dict__` is the program's."""
+    return _own_dict(value) if isinstance(value, Remote) else vars(value)
 
 
-_error_classes: dict[str, type[BaseException]] = {}
+_own_dict = Remote.__dict__["__dict__"].__get__
 
 
-def rebuild_error(kinds: list[Any], type_name: str, message: str) -> BaseException:
-    """The exception to raise in the test for one that the program raised."""
-    base = next((kind for kind in kinds if kind in _builtin_exceptions), "Exception")
-    if not issubclass(_builtin_exceptions[base], Exception):
-        error: BaseException = ProgramExit(message)
-    else:
-        error = _error_class(base)(message)
-    error.type_name = type_name  # type: ignore[attr-defined]
-    return error
+def is_remote(value: Any) -> bool:
+    """A stand-in of any kind but a class: an object, a value with a class of the program, an exception."""
+    kind = type(value)
+    if issubclass(kind, Remote):
+        return True
+    return bool(kind.__flags__ & _HEAP_TYPE) and "_remote_ask" in getattr(value, "__dict__", ())
 
 
-_builtin_exceptions = {
+_HEAP_TYPE = 1 << 9
+
+
+class ToldError(NamedTuple):
+    """An exception as the program describes it, parts decoded."""
+
+    kinds: list[str]
+    type_name: str
+    message: str
+    line: int
+    arguments: tuple[Any, ...]
+
+
+BUILTIN_ERRORS = {
     name: kind
     for name, kind in vars(builtins).items()
     if isinstance(kind, type)
@@ -146,16 +128,27 @@ _builtin_exceptions = {
 }
 
 
-def _error_class(base: str) -> type[BaseException]:
+def rebuild_error(told: ToldError, kind: type[BaseException] | None = None) -> BaseException:
+    """The exception to raise in the test for one that the program raised, of `kind` when it has its own."""
+    base = next((name for name in told.kinds if name in BUILTIN_ERRORS), "Exception")
+    kind = kind or error_class(BUILTIN_ERRORS[base])
+    try:
+        error = type.__call__(kind, *told.arguments)  # a class of the program's would ask the cell
+    except Exception:  # a class that wants other arguments than it keeps
+        error = kind.__new__(kind)
+        error.args = told.arguments
+    state = {"type_name": told.type_name, "message": told.message, "line": told.line}
+    vars(error).update(state)
+    return error
+
+
+_error_classes: dict[type[BaseException], type[BaseException]] = {}
+
+
+def error_class(base: type[BaseException]) -> type[BaseException]:
+    """The class of exceptions of the program that are the builtin `base`."""
     if base not in _error_classes:
-        _error_classes[base] = type(
-            base,
-            (ProgramError,) if base == "Exception" else (ProgramError, _builtin_exceptions[base]),
-            {"__init__": _keep_message, "__str__": lambda self: self.message},
-        )
+        ours = ProgramError if issubclass(base, Exception) else ProgramExit
+        bases = (ours,) if base in (Exception, BaseException) else (ours, base)
+        _error_classes[base] = type(base.__name__, bases, {})
     return _error_classes[base]
-
-
-def _keep_message(self: Any, message: str) -> None:
-    BaseException.__init__(self, message)
-    self.message = message

@@ -1,0 +1,88 @@
+"""Deep, shared and cyclic containers as a flat list of nodes, where nesting would be too deep for `codec`.
+
+A node is a leaf (an encoded value) or a container of other nodes by number:
+
+    [0, leaf]   ["l", [numbers]]   ["t", …]   ["s", …]   ["S", …]   ["d", [[key, value], …]]
+
+Here structure survives: what was one list is one list again, and a list that holds itself does.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# A program that redefines builtins redefines its own; see `guest`.
+__builtins__ = dict(vars(builtins))
+
+_TAGS: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "S", dict: "d"}
+_KINDS = {tag: kind for kind, tag in _TAGS.items()}
+
+
+def write(value: Any, leaf: Callable[[Any], Any]) -> list[Any]:
+    """The nodes of `value`, itself the first; what is no exact container goes through `leaf`."""
+    objects, numbers = [value], {id(value): 0}
+
+    def number_of(item: Any) -> int:
+        if id(item) not in numbers:
+            numbers[id(item)] = len(objects)
+            objects.append(item)  # keeps it alive, so that its id stays its own
+        return numbers[id(item)]
+
+    nodes: list[Any] = []
+    for item in objects:  # grows while it is walked
+        kind = type(item)
+        if kind is dict:
+            nodes.append(["d", [[number_of(k), number_of(v)] for k, v in item.items()]])
+        elif kind in _TAGS:
+            nodes.append([_TAGS[kind], [number_of(part) for part in item]])
+        else:
+            nodes.append([0, leaf(item)])
+    return nodes
+
+
+def read(nodes: Any, leaf: Callable[[Any], Any]) -> Any:
+    """The first node's value.
+
+    Raises:
+        ValueError, TypeError, LookupError: nodes that `write` can't have written.
+    """
+    built: dict[int, Any] = {}
+    for number, (tag, payload) in enumerate(nodes):
+        if tag == 0:
+            built[number] = leaf(payload)
+        elif tag in ("l", "d"):  # filled last: they may be part of what they hold
+            built[number] = _KINDS[tag]()
+    for number in range(len(nodes)):
+        _build(number, nodes, built)
+    for number, (tag, payload) in enumerate(nodes):
+        if tag == "l":
+            built[number].extend(built[part] for part in payload)
+        elif tag == "d":
+            built[number].update((built[key], built[item]) for key, item in payload)
+    return built[0]
+
+
+def _build(number: int, nodes: Any, built: dict[int, Any]) -> None:
+    """Build the tuple or set `number` after the tuples and sets inside it, without recursion."""
+    waiting: list[tuple[int, Iterator[int]]] = [(number, _parts(nodes, number))]
+    entered = {number}
+    while waiting:
+        current, parts = waiting[-1]
+        part = next((part for part in parts if part not in built), None)
+        if part is None:
+            waiting.pop()
+            if current not in built:
+                tag, payload = nodes[current]
+                built[current] = _KINDS[tag](built[item] for item in payload)
+        elif part in entered:
+            raise ValueError("a tuple that holds itself")
+        else:
+            entered.add(part)
+            waiting.append((part, _parts(nodes, part)))
+
+
+def _parts(nodes: Any, number: int) -> Iterator[int]:
+    tag, payload = nodes[number]
+    return iter(payload if tag in ("t", "s", "S") else ())
