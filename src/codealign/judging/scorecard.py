@@ -162,7 +162,7 @@ def recorded(function: Remote, card: Scorecard) -> Remote:
         return self._remote_ask("call", self, *arguments, **keywords)
 
     kind = type(function)
-    scope = {"__call__": call, "__doc__": kind.__dict__["__doc__"]}
+    scope = {"__call__": call, "__doc__": kind.__dict__["__doc__"], "_remote_id": 0}
     made = object.__new__(type(kind.__name__, (kind,), scope))
     state_of(made).update(state_of(function))
     return made
