@@ -242,7 +242,10 @@ class Proxies:
             scope |= _fetched(bases)
         else:
             scope["__getattr__"] = ask_attribute
-            scope |= {item: _TEXTS[item] for item in specials if item in _TEXTS}
+            texts = [item for item in specials if item in _TEXTS]
+            if any(issubclass(base, BaseException) for base in made_bases):
+                texts = ["__repr__"] if "__repr__" in texts else []  # its text came with it
+            scope |= {item: _TEXTS[item] for item in texts}
             scope |= {item: _Own(item) for item in own if _is_public(item)}
         kind = ProgramClass(name, made_bases, scope)
         self._classes[number] = kind
