@@ -21,9 +21,11 @@ import os
 import resource
 import select
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +41,15 @@ MEMORY_BYTES = 2 * 2**30
 MAX_PROCESSES = 400
 FILE_BYTES = 256 * 2**20
 _LONGEST_DETAIL = 300
+
+
+class Hold(NamedTuple):
+    """What keepers are held by, and what is kept from them."""
+
+    procs_files: list[str]
+    """Of the cgroups that a keeper joins."""
+    private_fds: tuple[int, ...]
+    """Our own channel: a program writes on every descriptor it finds."""
 
 
 class Job(NamedTuple):
@@ -67,7 +78,7 @@ def main() -> None:
     if judge is None:
         return
     with _limits() as procs_files:
-        stand = Stand(judge, procs_files)
+        stand = Stand(judge, Hold(procs_files, (requests.fileno(), replies.fileno())))
         for line in requests:
             request = json.loads(line)
             job = Job([_specimen(row) for row in request["programs"]], request["timeout_s"])
@@ -108,8 +119,8 @@ class Mark(NamedTuple):
 class Stand:
     """A loaded target, with the mark that means `right` for each task."""
 
-    def __init__(self, judge: OutsideJudge, procs_files: list[str]) -> None:
-        self._judge, self._procs_files = judge, procs_files
+    def __init__(self, judge: OutsideJudge, hold: Hold) -> None:
+        self._judge, self._hold = judge, hold
         self._marks: dict[str, Mark] = {}
         self._has_form = False
 
@@ -120,7 +131,7 @@ class Stand:
             return [Answer("skipped", detail=reason)] * len(marks)
         return [
             answer._replace(passed=None if answer.score is None else answer.score >= mark.score)
-            for answer, mark in zip(run(self._judge, job, self._procs_files), marks, strict=True)
+            for answer, mark in zip(run(self._judge, job, self._hold), marks, strict=True)
         ]
 
     def _mark(self, task: str, timeout_s: float) -> Mark:
@@ -142,7 +153,7 @@ class Stand:
     def _measure(self, name: str, timeout_s: float) -> Mark:
         task = TASKS[name]
         right, stub = (
-            run(self._judge, Job([_plain(name, source)], timeout_s), self._procs_files)[0]
+            run(self._judge, Job([_plain(name, source)], timeout_s), self._hold)[0]
             for source in (task.reference, task.stub)
         )
         if right.score is None:
@@ -162,25 +173,35 @@ def _plain(task: str, source: str) -> Specimen:
 # --- the stand's side of one request --------------------------------------------------------------
 
 
-def run(judge: OutsideJudge, job: Job, procs_files: list[str]) -> list[Answer]:
+def run(judge: OutsideJudge, job: Job, hold: Hold) -> list[Answer]:
     """One answer a program, from a keeper that is gone afterwards with all that it held."""
+    place = Path(tempfile.mkdtemp(prefix="codealign-audit-"))
+    place.chmod(0o777)
+    mine = _children()
     report_read, report_write = os.pipe()
-    with tempfile.TemporaryDirectory(
-        prefix="codealign-audit-", ignore_cleanup_errors=True
-    ) as place:
-        os.chmod(place, 0o777)
-        child = _make_keeper()
-        if child.pid == 0:
-            os.close(report_read)
-            _keep(judge, job, procs_files, Path(place), report_write)
-        os.close(report_write)
-        answers = _read_report(report_read, job, child.pidfd)
-        os.close(report_read)
-        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
-        os.waitpid(child.pid, 0)
-        os.close(child.pidfd)
-        _end_orphans()
+    child = _make_keeper()
+    if child.pid == 0:
+        for fd in (report_read, *hold.private_fds):
+            os.close(fd)
+        _keep(judge, job, hold, place, report_write)
+    os.close(report_write)
+    answers = _read_report(report_read, job, child.pidfd)
+    os.close(report_read)
+    signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+    os.waitpid(child.pid, 0)
+    os.close(child.pidfd)
+    _end_orphans(mine)
+    _remove(place)
     return answers
+
+
+def _remove(place: Path) -> None:
+    """Also what is nested deeper than Python recurses, or locked by a program."""
+    try:
+        place.rmdir()
+    except OSError:
+        subprocess.run(["chmod", "-R", "u+rwx", str(place)], check=False, capture_output=True)
+        subprocess.run(["rm", "-rf", str(place)], check=False, capture_output=True)
 
 
 def _make_keeper() -> linux.Child:
@@ -207,49 +228,46 @@ def _read_report(report_fd: int, job: Job, pidfd: int) -> list[Answer]:
     return [Answer.from_json(row) for row in json.loads(text)]
 
 
-def _end_orphans() -> None:
+def _end_orphans(mine: set[int]) -> None:
     """Without a pid namespace, what the keeper leaves comes to us: end it until nothing comes any more."""
-    while True:
-        for pid in _children():
+    while orphans := _children() - mine:
+        for pid in orphans:
             os.kill(pid, signal.SIGKILL)
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+            os.waitpid(pid, 0)
 
 
-def _children() -> list[int]:
-    mine = []
+def _children() -> set[int]:
+    found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(fields[1]) == os.getpid() and fields[0] != "Z":
-            mine.append(int(stat.parent.name))
-    return mine
+        if parent == os.getpid():
+            found.add(int(stat.parent.name))
+    return found
 
 
 # --- the keeper -----------------------------------------------------------------------------------
 
 
-def _keep(
-    judge: OutsideJudge, job: Job, procs_files: list[str], place: Path, report_fd: int
-) -> None:
+def _keep(judge: OutsideJudge, job: Job, hold: Hold, place: Path, report_fd: int) -> None:
     """The life of a keeper. Never returns."""
     try:
         os.setsid()
         _have_own_places(place)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-        for path in procs_files:
+        for path in hold.procs_files:
             Path(path).write_text("0")
         baits = [Bait(specimen, place) for specimen in job.specimens]
-        answers = _watch_runner(judge, job, [bait.source for bait in baits], place)
+        answers = _watch_runner(judge, job, [bait.source for bait in baits], place, report_fd)
         answers = [
             answer._replace(harms=bait.harms()) for answer, bait in zip(answers, baits, strict=True)
         ]
         report = json.dumps([answer.as_json() for answer in answers]) + "\n"
         os.write(report_fd, report.encode())
+    except Exception:
+        traceback.print_exc()  # a defect of ours: the stand will say that the harness ended
     finally:
         os._exit(0)
 
@@ -266,13 +284,16 @@ def _have_own_places(place: Path) -> None:
         linux.mount("tmpfs", path, "tmpfs", flags, f"size={MEMORY_BYTES},mode=1777")
 
 
-def _watch_runner(judge: OutsideJudge, job: Job, sources: list[str], place: Path) -> list[Answer]:
+def _watch_runner(
+    judge: OutsideJudge, job: Job, sources: list[str], place: Path, report_fd: int
+) -> list[Answer]:
     """One answer a program: the runner's, or what became of the runner."""
     said_read, said_write = os.pipe()
     password = os.urandom(8).hex()
     pid = os.fork()
     if pid == 0:
         os.close(said_read)
+        os.close(report_fd)
         _be_runner(judge, job, sources, place, said_write, password)
     os.close(said_write)
     with os.fdopen(said_read, "rb", buffering=0) as said:
