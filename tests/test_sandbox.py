@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codealign.errors import SandboxError
-from codealign.sandbox import Cell, Limits, frames, isolation_levels, open_cell
+from codealign.sandbox import Cell, Limits, cgroups, frames, isolation_levels, open_cell
 from codealign.sandbox.cell import LaunchRefused
 from codealign.sandbox.codec import TooDeep, Undecodable, decode, encode, plain_only, plain_or
 from codealign.sandbox.probes import run_probes
@@ -337,9 +337,12 @@ def test_weak_isolation_is_refused_unless_accepted_by_name() -> None:
     opened.cell.close()
 
 
-def test_a_level_that_cannot_be_had_names_the_step_and_the_cure() -> None:
-    with pytest.raises(SandboxError, match=r"isolation S1 can't be had(.|\n)*codealign env"):
-        open_cell("S1", False, LIMITS, [])
+def test_a_level_that_cannot_be_had_names_the_step_and_the_cure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cgroups, "ROOT", Path("/nowhere"))
+    with pytest.raises(SandboxError, match=r"isolation S3 can't be had(.|\n)*isolation=auto"):
+        open_cell("S3", False, LIMITS, [])
 
 
 def test_a_launch_that_fails_says_which_step(monkeypatch: pytest.MonkeyPatch) -> None:

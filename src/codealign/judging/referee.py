@@ -317,6 +317,10 @@ def explain_ending(ending: Ending, limits: Limits) -> Finding:
         "cpu": Finding("timeout", "cpu", f"more than {limits.cpu_s:g} s of CPU time"),
         "wall": Finding("timeout", "wall", f"more than {limits.wall_s:g} s of wall time"),
         "oom": Finding("memory", "oom", f"more than {limits.memory_bytes >> 20} MB"),
+        "processes": Finding(
+            "runtime_error", "processes", f"more than {limits.max_processes} processes and threads"
+        ),
+        "files": Finding("output_limit", "files", f"more than {limits.file_bytes} bytes of files"),
         "output": Finding("output_limit", "", f"more than {limits.output_bytes} bytes of output"),
         "violation": Finding("violation", "protocol", "wrote on the judge's channel"),
     }

@@ -5,6 +5,7 @@ can be relied on. No torch, no pydantic: what runs in a cell is the standard lib
 """
 
 from codealign.sandbox.cell import Cell
+from codealign.sandbox.host import Host, describe_host
 from codealign.sandbox.levels import LEVELS, LevelReport, isolation_levels, open_cell
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.protocol import Ending, Execution, Sandbox
@@ -14,9 +15,11 @@ __all__ = [
     "Cell",
     "Ending",
     "Execution",
+    "Host",
     "LevelReport",
     "Limits",
     "Sandbox",
+    "describe_host",
     "isolation_levels",
     "open_cell",
 ]

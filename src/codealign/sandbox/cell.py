@@ -19,9 +19,20 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-from codealign.sandbox import boot, cgroups, control, frames, remote
+from codealign.sandbox import (
+    boot,
+    cgroups,
+    control,
+    folder,
+    frames,
+    ids,
+    remote,
+    restricted,
+    usage,
+)
 from codealign.sandbox.asking import Asking
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.protocol import Ending
@@ -34,6 +45,8 @@ MAX_PROGRAM_BYTES = 64 * 2**20
 """All answers of one program together."""
 KEPT_OUTPUT_BYTES = 64 * 2**10
 _READ_BYTES = 64 * 2**10  # a buffer above malloc's mmap threshold costs three system calls a read
+END_TIMEOUT_S = 2.0
+"""How long a zygote that must end its program itself (S1, S0) may take for that."""
 
 
 class CellDied(Exception):
@@ -55,8 +68,34 @@ def numpy_dirs() -> list[str]:
     return [path for path in (place, place + ".libs") if os.path.isdir(path)]
 
 
+class Place(NamedTuple):
+    """Directories of a cell that has no file system of its own."""
+
+    directory: str
+    scratch_dir: str
+    packages_dir: str
+
+    def remove(self) -> None:
+        folder.empty(self.directory)
+        os.rmdir(self.directory)
+
+
+def make_place(packages: Sequence[str], own_id: int) -> Place:
+    """A directory for scratch, of the cell's own user if it has one, and one of links to packages."""
+    directory = tempfile.mkdtemp(prefix="codealign-")
+    place = Place(directory, directory + "/scratch", directory + "/packages")
+    os.chmod(directory, 0o711)
+    os.mkdir(place.scratch_dir, folder.MODE)
+    os.mkdir(place.packages_dir)
+    for path in packages:
+        os.symlink(path, f"{place.packages_dir}/{os.path.basename(path)}")
+    if own_id:
+        os.chown(place.scratch_dir, own_id, own_id)
+    return place
+
+
 class Cell:
-    """The local implementation of `protocol.Sandbox`, at levels S3, S2 and S0.
+    """The local implementation of `protocol.Sandbox`, at every level.
 
     Args:
         level: what to build; nothing weaker is built instead.
@@ -80,8 +119,10 @@ class Cell:
         self.guest = guest
         self._cgroups: cgroups.CellCgroups | None = None
         self._control: socket.socket | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
-        self._pid = 0
+        self._place: Place | None = None
+        self._own_id = ids.Claim(0, None)
+        self.pid = 0
+        """The zygote's process id as seen from here; 0 while there is none."""
         self._num_jobs = self._num_oom_kills = 0
         self.was_out_of_memory = False
 
@@ -90,34 +131,46 @@ class Cell:
     def launch(self) -> None:
         """Start the zygote and wait until it is warm (about 0.1 s)."""
         self._num_oom_kills = 0
-        if self.level == "S0":
-            self._scratch = tempfile.TemporaryDirectory(prefix="codealign-")
+        try:
+            self._make_surroundings()
+            self._start_zygote()
+        except LaunchRefused:
+            self.close()
+            raise
+        except (OSError, cgroups.NoCgroups) as error:
+            self.close()
+            raise LaunchRefused(str(error)) from None
+
+    def _make_surroundings(self) -> None:
+        """What is made outside before the cell, and removed by `close`."""
+        if self.level != "S0":
+            self._own_id = ids.claim()
+        if self.level in ("S1", "S0"):
+            self._place = make_place(self.packages, self._own_id.number)
         if self.level == "S3":
-            try:
-                self._cgroups = cgroups.make(self.limits.memory_bytes, self.limits.max_processes)
-            except cgroups.NoCgroups as error:
-                raise LaunchRefused(f"no memory and pids cgroup ({error})") from None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control = ours
+            self._cgroups = cgroups.make(self.limits.memory_bytes, self.limits.max_processes)
+
+    def _start_zygote(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._launcher(theirs.fileno())
         hello = self._hear(LAUNCH_TIMEOUT_S)
         if "pid" in hello:
-            self._pid = hello["pid"]
+            self.pid = hello["pid"]
             hello = self._hear(LAUNCH_TIMEOUT_S)
         if "ready" not in hello:
-            self.close()
             raise LaunchRefused(hello.get("error", "the launcher ended without a word"))
 
     def _launcher(self, control_fd: int) -> None:
         plan = {
+            "level": self.level,
             "control_fd": control_fd,
-            "namespaces": self.level in ("S3", "S2"),
-            "seccomp": self.level in ("S3", "S2"),
             "cgroup_procs": self._cgroups.procs_files if self._cgroups else [],
+            "own_id": self._own_id.number,
+            "num_other_tasks": self._num_other_tasks(),
             "packages": self.packages,
-            "scratch_dir": self._scratch.name if self._scratch else "/tmp",
-            "packages_dir": os.path.dirname(self.packages[0]) if self.packages else "",
+            "scratch_dir": self._place.scratch_dir if self._place else "",
+            "packages_dir": self._place.packages_dir if self._place else "",
             "limits": self.limits._asdict(),
             "guest": self.guest,
         }
@@ -132,6 +185,12 @@ class Cell:
         )
         if result.returncode not in (0, 1):
             raise LaunchRefused(result.stderr.decode(errors="replace")[-500:])
+
+    def _num_other_tasks(self) -> int:
+        """Tasks that are no program's but count against its limit, where the uid is the user's own."""
+        if self.level != "S1" or self._own_id.number:
+            return 0
+        return restricted.tasks_of_this_user() + restricted.NUM_SPARE_TASKS
 
     def _hear(self, timeout_s: float) -> dict[str, Any]:
         assert self._control is not None
@@ -149,15 +208,18 @@ class Cell:
         if self._control is not None:
             self._control.close()
             self._control = None
-        if self._pid:
-            _kill_and_reap(self._pid)
-            self._pid = 0
+        if self.pid:
+            _end(self.pid, END_TIMEOUT_S if self._place else 0.0)
+            self.pid = 0
+        if self._place is not None and self._own_id.number:
+            ids.end_processes(self._own_id.number)
         if self._cgroups is not None:
             cgroups.remove(self._cgroups)
             self._cgroups = None
-        if self._scratch is not None:
-            self._scratch.cleanup()
-            self._scratch = None
+        if self._place is not None:
+            self._place.remove()
+            self._place = None
+        self._own_id.release()
 
     # --- programs ---------------------------------------------------------------------------
 
@@ -229,6 +291,16 @@ class Cell:
         self.was_out_of_memory = self.new_oom_kills() > 0
         self.close()
 
+    def watch(self, limits: Limits) -> usage.Watch:
+        """To look at all processes of the program that runs now, from outside."""
+        cpu_file = self._cgroups.cpu_file if self._cgroups else None
+        return usage.Watch(
+            limits,
+            self.pid,
+            cpu_file and partial(cgroups.cpu_seconds, cpu_file),
+            self._place.scratch_dir if self._place else "",
+        )
+
     def new_oom_kills(self) -> int:
         """Kills by the out-of-memory killer since this was last asked; 0 without a cgroup."""
         if self._cgroups is None:
@@ -238,9 +310,16 @@ class Cell:
         return new
 
 
-def _kill_and_reap(pid: int) -> None:
-    """The launcher has exited, so the zygote is ours when we are a subreaper, else init's."""
+def _end(pid: int, patience_s: float) -> None:
+    """End a zygote that we hung up on. Without a pid namespace it needs a moment to end its program first.
+
+    The launcher has exited, so the zygote is ours to wait for when we are a subreaper, else init's.
+    """
     try:
+        if patience_s:
+            pidfd = os.pidfd_open(pid)
+            select.select([pidfd], [], [], patience_s)
+            os.close(pidfd)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     except (ProcessLookupError, ChildProcessError, PermissionError):
@@ -255,7 +334,10 @@ class CellExecution(Asking):
     ) -> None:
         super().__init__(start)
         self._cell, self._number, self._limits = cell, number, limits
-        self._deadline = time.monotonic() + limits.longest_s + GRACE_S
+        started = time.monotonic()
+        self._deadline = started + limits.longest_s + GRACE_S
+        self._next_look = started + usage.FIRST_LOOK_S
+        self._watch: usage.Watch | None = None
         self._answer_by = math.inf
         self.output = bytearray()
         self._kept = KEPT_OUTPUT_BYTES if stdin is None else limits.output_bytes
@@ -375,10 +457,14 @@ class CellExecution(Asking):
         if event != select.POLLIN:
             self._poll.modify(job_fd, event)
         while True:
-            left = min(self._deadline, self._answer_by) - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= self._next_look:
+                self._look()
+            until = min(self._deadline, self._answer_by)
+            if now >= until:
                 raise self._waited_enough()
-            for fd, seen in self._poll.poll(left * 1000):
+            wait_s = min(until, self._next_look) - now
+            for fd, seen in self._poll.poll(1000 * max(wait_s, 0)):
                 if fd == job_fd:
                     self._poll.modify(job_fd, select.POLLIN)
                     return
@@ -390,6 +476,15 @@ class CellExecution(Asking):
             return remote.ProgramEnded()
         self._cell.close()
         return CellDied("no end of the program past its wall limit")
+
+    def _look(self) -> None:
+        """End a program whose processes use too much together; see `usage`."""
+        if self._watch is None:
+            self._watch = self._cell.watch(self._limits)
+        self.broken = self._watch.look() or ("oom" if self._cell.new_oom_kills() else "")
+        self._next_look = self._watch.next_look
+        if self.broken:
+            raise remote.ProgramEnded
 
     def _drain(self, seen: int) -> None:
         chunk = os.read(self._output_fd, _READ_BYTES)
@@ -433,6 +528,8 @@ class CellExecution(Asking):
             if self._cell.was_out_of_memory:
                 return Ending("oom", signal.SIGKILL, 0, 0.0, 0.0, self._limits.memory_bytes)
             raise CellDied("the zygote died")
+        if self._watch is not None:
+            ending = ending._replace(cpu_s=max(ending.cpu_s, self._watch.cpu_s))
         if self.broken:
             return ending._replace(reason=self.broken)
         killed = ending.signal == signal.SIGKILL and not ending.reason

@@ -26,6 +26,8 @@ class CellCgroups(NamedTuple):
     """Writing a process id here moves the process in."""
     oom_file: Path
     """Counts kills by the out-of-memory killer."""
+    cpu_file: Path
+    """CPU time of all its processes, those that have ended included."""
 
 
 class NoCgroups(Exception):
@@ -44,7 +46,21 @@ def make(memory_bytes: int, max_processes: int) -> CellCgroups:
             return _make_v1(places, memory_bytes, max_processes)
         return _make_v2(places.get("", "/"), memory_bytes, max_processes)
     except OSError as error:
-        raise NoCgroups(f"{error.strerror}: {error.filename}") from None
+        raise NoCgroups(f"no memory and pids cgroup: {error.strerror}: {error.filename}") from None
+
+
+def version() -> str:
+    """Which cgroups this process is in and whether cells can have their own, for people to read."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return "none"
+    v1 = any("memory" in entry.split(":")[1].split(",") for entry in lines)
+    try:
+        remove(make(2**27, 32))
+    except NoCgroups as error:
+        return f"{'v1' if v1 else 'v2'}, not to be had: {error}"
+    return f"{'v1' if v1 else 'v2'}, memory and processes can be limited"
 
 
 def _places() -> dict[str, str]:
@@ -59,58 +75,89 @@ def _name() -> str:
 
 def _make_v1(places: dict[str, str], memory_bytes: int, max_processes: int) -> CellCgroups:
     name = _name()
-    memory = _v1_dir(places, "memory") / name
-    pids = _v1_dir(places, "pids") / name
-    _sweep(memory.parent)
-    _sweep(pids.parent)
-    memory.mkdir()
-    total = str(memory_bytes + OVERHEAD_BYTES)
-    (memory / "memory.limit_in_bytes").write_text(total)
-    swap = memory / "memory.memsw.limit_in_bytes"
-    if swap.exists():
-        swap.write_text(total)
-    pids.mkdir()
-    (pids / "pids.max").write_text(str(max_processes + 1))
-    procs = [str(path / "cgroup.procs") for path in (memory, pids)]
-    return CellCgroups([memory, pids], procs, memory / "memory.oom_control")
+    dirs = [_v1_dir(places, controller) / name for controller in ("memory", "pids", "cpuacct")]
+    memory, pids, cpuacct = dirs
+    try:
+        for path in dirs:
+            _sweep(path.parent)
+            path.mkdir()
+        total = str(memory_bytes + OVERHEAD_BYTES)
+        (memory / "memory.limit_in_bytes").write_text(total)
+        swap = memory / "memory.memsw.limit_in_bytes"
+        if swap.exists():
+            swap.write_text(total)
+        (pids / "pids.max").write_text(str(max_processes + 1))
+    except OSError:
+        _remove_all(dirs)
+        raise
+    procs = [str(path / "cgroup.procs") for path in dirs]
+    return CellCgroups(dirs, procs, memory / "memory.oom_control", cpuacct / "cpuacct.usage")
 
 
 def _v1_dir(places: dict[str, str], controller: str) -> Path:
     for names, path in places.items():
         if controller in names.split(","):
-            return ROOT / controller / path.lstrip("/")
-    raise NoCgroups(f"no {controller} controller")
+            mount = ROOT / controller
+            own = mount / path.lstrip("/")
+            return (
+                own if own.is_dir() else mount
+            )  # a container may be shown its own cgroup as the root
+    raise NoCgroups(f"no memory and pids cgroup: the {controller} controller is not mounted")
 
 
 def _make_v2(own: str, memory_bytes: int, max_processes: int) -> CellCgroups:
     here = ROOT / own.lstrip("/")
     missing = {"memory", "pids"} - set((here / "cgroup.controllers").read_text().split())
     if missing:
-        raise NoCgroups(f"{here} has no controller {', '.join(sorted(missing))}")
+        told = " and ".join(sorted(missing))
+        raise NoCgroups(f"no memory and pids cgroup: {here} is not given the controllers {told}")
     parent = _v2_parent(here)
     _sweep(parent)
     cell = parent / _name()
-    cell.mkdir()
-    (cell / "memory.max").write_text(str(memory_bytes + OVERHEAD_BYTES))
-    if (cell / "memory.swap.max").exists():
-        (cell / "memory.swap.max").write_text("0")
-    (cell / "pids.max").write_text(str(max_processes + 1))
-    return CellCgroups([cell], [str(cell / "cgroup.procs")], cell / "memory.events")
+    try:
+        cell.mkdir()
+        (cell / "memory.max").write_text(str(memory_bytes + OVERHEAD_BYTES))
+        if (cell / "memory.swap.max").exists():
+            (cell / "memory.swap.max").write_text("0")
+        (cell / "pids.max").write_text(str(max_processes + 1))
+    except OSError:
+        _remove_all([cell])
+        raise
+    procs = [str(cell / "cgroup.procs")]
+    return CellCgroups([cell], procs, cell / "memory.events", cell / "cpu.stat")
 
 
 def _v2_parent(here: Path) -> Path:
-    """Where children may have both controllers: below us, or beside us (a cgroup with processes of its
-    own can't give controllers to children, except the root)."""
-    for parent in (here, here.parent):
+    """Where children may have both controllers: the nearest cgroup from ours upward.
+
+    One with processes in it can't give controllers to children, so ours seldom can; its parent can when it is
+    ours to write in (root, or what systemd delegates to a user).
+    """
+    refused = ""
+    parent = here
+    while parent != ROOT.parent:
         control = parent / "cgroup.subtree_control"
-        if {"memory", "pids"} <= set(control.read_text().split()):
-            return parent
         try:
-            control.write_text("+memory +pids")
-            return parent
-        except OSError:
-            continue
-    raise NoCgroups(f"{here} may not give its controllers to a child")
+            if not {"memory", "pids"} <= set(control.read_text().split()):
+                control.write_text("+memory +pids")
+            if os.access(parent, os.W_OK) and os.access(parent / "cgroup.procs", os.W_OK):
+                return parent
+            refused = refused or f"{parent} belongs to someone else"
+        except OSError as error:
+            refused = refused or f"{control}: {error.strerror}"
+        parent = parent.parent
+    raise NoCgroups(
+        f"no memory and pids cgroup: {refused} (a cgroup of your own: `systemd-run --user --scope "
+        "-p Delegate=yes` before the command)"
+    )
+
+
+def cpu_seconds(cpu_file: Path) -> float:
+    """CPU time that all processes of a cell have used: nanoseconds in v1, a line of microseconds in v2."""
+    text = cpu_file.read_text()
+    if cpu_file.name == "cpuacct.usage":
+        return int(text) / 1e9
+    return int(text.partition("usage_usec ")[2].split()[0]) / 1e6
 
 
 def oom_kills(cgroups: CellCgroups) -> int:
@@ -124,8 +171,12 @@ def oom_kills(cgroups: CellCgroups) -> int:
 
 def remove(cgroups: CellCgroups) -> None:
     """Remove the cgroups of a cell whose processes have been killed, and may still be dying."""
+    _remove_all(cgroups.dirs)
+
+
+def _remove_all(dirs: list[Path]) -> None:
     deadline = time.monotonic() + REMOVE_TIMEOUT_S
-    for path in cgroups.dirs:
+    for path in dirs:
         while not _remove_if_empty(path) and time.monotonic() < deadline:
             time.sleep(0.005)
 

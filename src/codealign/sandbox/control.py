@@ -20,5 +20,6 @@ REPORT = struct.Struct("<qBiiddq")
 """Number, index into REASONS, signal, exit code, CPU seconds, wall seconds, peak bytes."""
 REASONS = ("", "cpu", "wall", "end")
 """Who ended a program: itself, a limit, or the judge."""
-OWN_DOING, CPU, WALL, ENDED = range(4)
+OWN_DOING, CPU, WALL, ENDED, HUNG_UP = range(5)
+"""HUNG_UP is reported to nobody: the judge is gone."""
 MAX_BYTES = 64

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +31,7 @@ _NAMESPACES = (
     | linux.CLONE_NEWCGROUP
 )
 HOST_NAME = "cell"
-_FIRST_CELL_ID, _NUM_CELL_IDS = 40_000, 20_000
+NAMESPACED = ("S3", "S2")
 
 
 def main(arguments: list[str]) -> None:
@@ -38,9 +39,10 @@ def main(arguments: list[str]) -> None:
     control_fd = int(plan["control_fd"])
     control = socket.socket(fileno=control_fd)
     try:
+        linux.require_pidfds()
         guest = importlib.import_module(plan["guest"])  # its files are out of sight in the cell
         base_bytes = own_address_space()
-        if plan["namespaces"]:
+        if plan["level"] in NAMESPACED:
             enter_cell(plan)
         pid = os.fork()
     except OSError as error:
@@ -66,12 +68,12 @@ def enter_cell(plan: dict[str, Any]) -> None:
     join_cgroups(plan["cgroup_procs"])
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)  # pivoting hides it, the maps need it
     try:
-        root_first = os.geteuid() == 0
+        root_first = plan["own_id"] != 0
         if root_first:
             # As root the tree is built first: Python may live where the cell's uid can't look.
             linux.unshare(linux.CLONE_NEWNS)
             enter_root(plan["packages"])
-            drop_to_own_id()
+            drop_to(plan["own_id"])
         uid, gid = os.getuid(), os.getgid()  # not known any more once the namespace is new
         linux.unshare(_NAMESPACES)
         map_ids(proc, uid, gid)
@@ -88,9 +90,8 @@ def join_cgroups(procs_files: list[str]) -> None:
             file.write(str(os.getpid()))
 
 
-def drop_to_own_id() -> None:
+def drop_to(own_id: int) -> None:
     """Stop being root, before the user namespace: a limit on processes does not bind root."""
-    own_id = _FIRST_CELL_ID + os.getpid() % _NUM_CELL_IDS
     os.setgroups([])
     os.setresgid(own_id, own_id, own_id)
     os.setresuid(own_id, own_id, own_id)
@@ -117,6 +118,7 @@ def become_zygote(
     control: socket.socket, plan: dict[str, Any], base_bytes: int, guest: ModuleType
 ) -> None:
     """Process 1 of the cell from here on. Never returns."""
+    level = plan["level"]
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -124,15 +126,34 @@ def become_zygote(
         for fd in (0, 1, 2):
             os.dup2(null, fd)
         os.close(null)
-        sys.path.append(PACKAGES if plan["namespaces"] else plan["packages_dir"])
-        if plan["seccomp"]:
-            seccomp.install()
+        sys.path.append(PACKAGES if level in NAMESPACED else plan["packages_dir"])
         limits = Limits(**plan["limits"])
         settings = zygote.Settings(
-            plan["namespaces"], plan["scratch_dir"], base_bytes, limits, guest
+            namespaces=level in NAMESPACED,
+            scratch_dir=zygote.SCRATCH[0] if level in NAMESPACED else plan["scratch_dir"],
+            base_bytes=base_bytes,
+            limits=limits,
+            guest=guest,
+            max_tasks=limits.max_processes + plan["num_other_tasks"],
+            give_up_rights=restrict(plan) if level == "S1" else None,
         )
+        if level != "S0":
+            seccomp.forbid_new_privileges()
+            seccomp.Filter(seccomp.cell_filter(level)).install()
         zygote.serve(control.detach(), settings)
         os._exit(0)
     except BaseException as error:
         os.write(control.fileno(), json.dumps({"error": repr(error)[:500]}).encode())
         os._exit(1)
+
+
+def restrict(plan: dict[str, Any]) -> Callable[[], None]:
+    """Prepare S1: what each program will call in its own process to give up its rights."""
+    from codealign.sandbox import restricted
+
+    os.environ["TMPDIR"] = os.environ["HOME"] = plan["scratch_dir"]
+    restriction = restricted.Restriction(
+        plan["scratch_dir"], plan["packages_dir"], plan["packages"], plan["own_id"]
+    )
+    restricted.make_zygote(plan["own_id"])
+    return restriction.enter

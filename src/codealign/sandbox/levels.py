@@ -1,12 +1,13 @@
 """The ladder of isolation: what each level means, which one this machine gives, and proof from inside.
 
     S3   namespaces, read-only root, own uid, no capabilities, seccomp, rlimits, memory and pids cgroup
-    S2   the same without the cgroup: the sum of memory over a program's processes is not held
-    S1   for containers without namespaces; not built yet, and never claimed
+    S2   the same without the cgroup
+    S1   for containers without namespaces: Landlock, seccomp, rlimits; as root an own uid
     S0   a process with rlimits; the judge is still apart, so verdicts stay honest, but nothing protects
          this machine. Never taken unless accepted by name
 
-A level counts only when the probes, run inside a cell of it, were all stopped.
+A level counts only when the probes, run inside a cell of it, were all stopped. What a level does not stop
+though its probes were is in GAPS.
 """
 
 from __future__ import annotations
@@ -17,12 +18,33 @@ from typing import NamedTuple
 
 from codealign.errors import SandboxError
 from codealign.sandbox import seccomp
-from codealign.sandbox.cell import PROGRAM_GUEST, Cell, LaunchRefused
+from codealign.sandbox.cell import PROGRAM_GUEST, Cell, CellDied, LaunchRefused
+from codealign.sandbox.host import advice
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.probes import Probe, run_probes
 
 LEVELS = ("S3", "S2", "S1", "S0")
 """Strongest first."""
+
+
+_WATCHED = "looked at every 0.1 s from outside, and ended when over the limit; not held"
+GAPS: dict[str, tuple[str, ...]] = {
+    "S3": (),
+    "S2": (f"memory of all processes of a program together: {_WATCHED}",),
+    "S1": (
+        f"memory of all processes together, and the size of scratch space: {_WATCHED}",
+        f"as an ordinary user, the number of processes: {_WATCHED} below 1,024",
+        "names, sizes and times of files outside can be asked for (stat); their content can't",
+        "the host's name, load and uptime are visible",
+        "no /tmp, /dev/shm, locks of multiprocessing or sockets by name: programs that need them fail",
+        "chmod, chown, utime, setsid and setpgid succeed and change nothing",
+        "below Landlock ABI 6 as an ordinary user: os.kill fails, also between own processes",
+        "when the out-of-memory killer takes the zygote of an ordinary user, what its program forked runs on "
+        "to its own CPU limit",
+    ),
+    "S0": ("everything but the verdict: files, network, other processes of the user",),
+}
+"""What holds less than at the level above, or not at all."""
 
 
 class LevelReport(NamedTuple):
@@ -32,6 +54,7 @@ class LevelReport(NamedTuple):
     available: bool
     reason: str
     probes: list[Probe]
+    gaps: tuple[str, ...]
 
 
 class Opened(NamedTuple):
@@ -71,21 +94,30 @@ def open_cell(
 
 def _proved_cell(level: str, limits: Limits, packages: Sequence[str], guest: str) -> Cell:
     cell = Cell(level, limits, packages, guest)
-    require_platform(level)
-    cell.launch()
-    if level != "S0":
-        held = [probe for probe in run_probes(cell) if not probe.stopped]
-        if held:
-            cell.close()
-            told = ", ".join(f"{probe.name} {probe.detail}" for probe in held)
-            raise LaunchRefused(f"a probe from inside was not stopped: {told}")
+    held = [probe for probe in _probed(cell) if not probe.stopped]
+    if held:
+        cell.close()
+        told = ", ".join(f"{probe.name} {probe.detail}" for probe in held)
+        raise LaunchRefused(f"a probe from inside was not stopped: {told}")
     return cell
 
 
+def _probed(cell: Cell) -> list[Probe]:
+    """Launch and probe. Raises LaunchRefused, with the cell closed, when that is not possible."""
+    require_platform(cell.level)
+    cell.launch()
+    try:
+        return run_probes(cell) if cell.level != "S0" else []
+    except LaunchRefused:
+        cell.close()
+        raise
+    except CellDied as error:
+        cell.close()
+        raise LaunchRefused(f"the cell did not live through its probes: {error}") from None
+
+
 def require_platform(level: str) -> None:
-    """Raise LaunchRefused for a level that this code or this kind of machine can't give."""
-    if level not in LEVELS or level == "S1":
-        raise LaunchRefused("not built yet: Landlock and seccomp without namespaces")
+    """Raise LaunchRefused for a level that this kind of machine can't give."""
     if sys.platform != "linux":
         raise LaunchRefused("a Linux kernel is needed")
     if level != "S0" and not seccomp.supported():
@@ -98,34 +130,29 @@ def isolation_levels(limits: Limits | None = None) -> list[LevelReport]:
 
 
 def _report(level: str, limits: Limits) -> LevelReport:
+    cell = Cell(level, limits)
     try:
-        require_platform(level)
-        cell = Cell(level, limits)
-        cell.launch()
+        probes = _probed(cell)
     except LaunchRefused as error:
-        return LevelReport(level, False, str(error), [])
-    probes = run_probes(cell) if level != "S0" else []
+        return LevelReport(level, False, str(error), [], GAPS[level])
     cell.close()
     if level == "S0":
         reason = "limits only, this machine is not protected; taken only when accepted by name"
-        return LevelReport(level, True, reason, probes)
+        return LevelReport(level, True, reason, probes, GAPS[level])
     stopped = [probe for probe in probes if probe.stopped]
     reason = f"{len(stopped)} of {len(probes)} probes from inside were stopped"
-    return LevelReport(level, len(stopped) == len(probes), reason, probes)
+    return LevelReport(level, len(stopped) == len(probes), reason, probes, GAPS[level])
 
 
 def refusal(isolation: str, reasons: dict[str, str]) -> SandboxError:
     told = "; ".join(f"{level}: {reason}" for level, reason in reasons.items())
-    if isolation == "auto":
-        what = f"this machine gives no isolation that protects it ({told})"
-        cure = (
-            "allow user namespaces (in Docker: --security-opt seccomp=unconfined "
-            "--security-opt apparmor=unconfined), or accept none with judge.accept_weak_isolation=true"
-        )
-    elif isolation == "S0":
+    if isolation == "S0":
         what = "S0 does not protect this machine"
         cure = "add judge.accept_weak_isolation=true to accept that"
+    elif isolation == "auto":
+        what = f"this machine gives no isolation that protects it ({told})"
+        cure = f"{advice()}; or accept none with judge.accept_weak_isolation=true"
     else:
         what = f"isolation {isolation} can't be had here ({told})"
-        cure = "judge.isolation=auto takes the strongest level there is; `codealign env` lists them"
+        cure = f"{advice()}; or take the strongest level there is, with judge.isolation=auto"
     return SandboxError(what, where="judge.isolation", cure=cure)

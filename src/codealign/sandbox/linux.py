@@ -24,7 +24,10 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_CHILD_SUBREAPER = 1, 4, 8, 36
+
+CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER = 0, 1, 2, 3
+CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
 
 
 def check(result: int, call: str) -> int:
@@ -68,6 +71,14 @@ def pivot_root(new_root: str, old_root: str) -> None:
     )
 
 
+def require_pidfds() -> None:
+    """OSError on a kernel without descriptors for processes; with them it also has CLONE_PIDFD."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        raise OSError(error.errno, f"pidfd_open: {error.strerror} (Linux 5.3 is needed)") from None
+
+
 class Child(NamedTuple):
     """A process made by `clone`: its number here, and a descriptor that is readable when it ends."""
 
@@ -76,8 +87,6 @@ class Child(NamedTuple):
 
 
 _pidfd_out = ctypes.c_int(-1)
-_NO_CAPABILITIES = ctypes.create_string_buffer(24)
-_CAPABILITY_HEADER = (ctypes.c_uint32 * 2)(0x20080522, 0)
 
 
 def clone(flags: int) -> Child:
@@ -97,9 +106,30 @@ def clone(flags: int) -> Child:
     return Child(pid, _pidfd_out.value)
 
 
-def drop_capabilities() -> None:
-    """Give up every capability for good (with no-new-privileges set, nothing gives them back)."""
-    check(LIBC.syscall(NUMBERS["capset"], _CAPABILITY_HEADER, _NO_CAPABILITIES), "capset")
+CapabilitySet = ctypes.Array[ctypes.c_uint32]
+_CAPABILITY_HEADER = (ctypes.c_uint32 * 2)(0x20080522, 0)
+
+
+def capability_set(*capabilities: int) -> CapabilitySet:
+    """A set for `drop_capabilities`, of capabilities numbered below 32."""
+    mask = sum(1 << number for number in capabilities)
+    return (ctypes.c_uint32 * 6)(mask, mask, 0, 0, 0, 0)
+
+
+_NO_CAPABILITIES = capability_set()
+
+
+def has_capabilities(*capabilities: int) -> bool:
+    """Whether this process may use all of these capabilities (numbered below 32)."""
+    held = (ctypes.c_uint32 * 6)()
+    check(LIBC.capget(_CAPABILITY_HEADER, held), "capget")
+    return all(held[0] >> number & 1 for number in capabilities)
+
+
+def drop_capabilities(keep: CapabilitySet | None = None) -> None:
+    """Give up every capability but those to keep, for good (with no-new-privileges set, nothing gives them
+    back)."""
+    check(LIBC.syscall(NUMBERS["capset"], _CAPABILITY_HEADER, keep or _NO_CAPABILITIES), "capset")
 
 
 def cpu_seconds(pid: int) -> float:

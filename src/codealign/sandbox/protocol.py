@@ -16,7 +16,8 @@ class Ending(NamedTuple):
     """How a program's process ended and what it used."""
 
     reason: str
-    """"" by itself, "end" because the judge was done, "cpu", "wall", "oom", "output", "violation"."""
+    """"" by itself, "end" because the judge was done, "cpu", "wall", "oom", "processes", "files", "output",
+    "violation"."""
     signal: int
     exit_code: int
     cpu_s: float
@@ -32,7 +33,7 @@ class Execution(Protocol):
     ended: bool
     """Its process was found gone while something was asked of it."""
     broken: str
-    """Why it was cut off, when it was: "output" or "violation"."""
+    """Why it was cut off, when it was: "output", "violation", or what its processes used together."""
 
     def begin(self) -> dict[str, Any]:
         """Run the source; the asked-for globals it defines.

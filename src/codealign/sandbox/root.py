@@ -103,17 +103,18 @@ def _library_links() -> dict[str, str]:
 
 def _plan(links: dict[str, str], packages: list[str]) -> list[Bind]:
     """What to show, resolved while the old root is still the root."""
-    loader_paths = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    shown = [*_LIBRARIES, *_DATA, os.path.join(sys.base_prefix, "lib"), *loader_paths]
-    binds = [
-        Bind(os.path.realpath(path), path)
-        for path in dict.fromkeys(shown)
-        if path not in links and path.startswith("/") and os.path.isdir(path)
-    ]
+    binds = [Bind(os.path.realpath(path), path) for path in library_dirs() if path not in links]
     binds += [
         Bind(os.path.realpath(path), f"{PACKAGES}/{os.path.basename(path)}") for path in packages
     ]
     return binds + [Bind(f"/dev/{device}", f"/dev/{device}") for device in DEVICES]
+
+
+def library_dirs() -> list[str]:
+    """Where shared libraries, time zones and Python's own library live, links not resolved."""
+    loader_paths = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    shown = [*_LIBRARIES, *_DATA, os.path.join(sys.base_prefix, "lib"), *loader_paths]
+    return [path for path in dict.fromkeys(shown) if path.startswith("/") and os.path.isdir(path)]
 
 
 def _show(bind: Bind) -> None:

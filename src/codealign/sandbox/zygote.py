@@ -18,6 +18,7 @@ import resource
 import select
 import signal
 import time
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from codealign.sandbox.control import (
     CPU,
     DESCRIPTORS,
     ENDED,
+    HUNG_UP,
     JOB,
     MAX_BYTES,
     OWN_DOING,
@@ -43,7 +45,7 @@ class Settings(NamedTuple):
     """How this zygote makes children; fixed at launch."""
 
     namespaces: bool
-    """False at S0: plain fork, no scratch of our own."""
+    """False at S1 and S0: plain fork, a directory for scratch."""
     scratch_dir: str
     """Where a program starts."""
     base_bytes: int
@@ -51,6 +53,10 @@ class Settings(NamedTuple):
     limits: Limits
     guest: ModuleType
     """What a child runs, `main(job_fd)`, and how the zygote prepares for it, `warm_up()`."""
+    max_tasks: int
+    """Processes and threads that the cell's user may have, all together."""
+    give_up_rights: Callable[[], None] | None
+    """At S1: called in each program's process before its source is read."""
 
 
 # --- scratch space ------------------------------------------------------------------------------
@@ -91,9 +97,9 @@ class Scratch:
 # --- one program --------------------------------------------------------------------------------
 
 
-def set_limits(limits: Limits, base_bytes: int) -> None:
+def set_limits(limits: Limits, max_tasks: int, base_bytes: int) -> None:
     """Limits that every child inherits from the zygote; CPU is set in the child."""
-    _lower(resource.RLIMIT_NPROC, limits.max_processes)
+    _lower(resource.RLIMIT_NPROC, max_tasks)
     _lower(resource.RLIMIT_NOFILE, MAX_FDS)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
@@ -115,6 +121,10 @@ def _lower(kind: int, value: int) -> None:
 def become_program(cpu_s: float, fds: tuple[int, int, int], settings: Settings) -> None:
     """In the child: keep three descriptors and the job socket, lose all rights, run. Never returns."""
     try:
+        if not settings.namespaces:
+            os.setsid()
+        if settings.give_up_rights is not None:
+            settings.give_up_rights()
         job_fd, stdin_fd, stdout_fd = fds
         os.dup2(stdin_fd, 0)
         os.dup2(stdout_fd, 1)
@@ -125,32 +135,40 @@ def become_program(cpu_s: float, fds: tuple[int, int, int], settings: Settings) 
         os.chdir(settings.scratch_dir)
         if settings.namespaces:
             linux.drop_capabilities()
-        else:
-            os.setsid()
         settings.guest.main(3)
     finally:
         os._exit(70)
 
 
 def start_child(settings: Settings) -> linux.Child:
-    if settings.namespaces:
-        return linux.clone(linux.CLONE_NEWPID)
-    pid = os.fork()
-    return linux.Child(pid, os.pidfd_open(pid) if pid else -1)
+    return linux.clone(linux.CLONE_NEWPID if settings.namespaces else 0)
 
 
-def end_process_group(pid: int) -> None:
-    """Without a pid namespace the best there is: what stayed in the program's session dies."""
+def end_group(group: int) -> None:
+    """Without a pid namespace: end what is in the program's process group, all at once."""
     try:
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(group, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def end_adopted(group: int) -> None:
+    """At S1: until nothing that the program started is left. A program can't leave its group there, and what
+    loses its parent becomes our child, so no child means nothing."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            end_group(group)
+            time.sleep(0.001)
 
 
 def watch(
     child: linux.Child, poller: select.poll, control: _socket.socket, cpu_s: float, wall_s: float
 ) -> int:
-    """Sleep until the child ends (OWN_DOING) or has to be ended: CPU, WALL, or ENDED by the judge.
+    """Sleep until the child ends (OWN_DOING) or has to be ended: CPU, WALL, ENDED or HUNG_UP by the judge.
 
     The wall limit is for programs that wait. One that computes on a busy machine gets WALL_PER_CPU seconds
     of it back for each CPU second, so that its CPU limit decides and not its neighbours.
@@ -163,7 +181,7 @@ def watch(
         for fd, _ in poller.poll(1 + int(1000 * min(cpu_s - used_s, wall_left))):
             if fd == child.pidfd:
                 return OWN_DOING
-            return ENDED if control.recv(MAX_BYTES) else _hang_up()
+            return ENDED if control.recv(MAX_BYTES) else HUNG_UP
         used_s = cpu_used(child)
         if used_s >= cpu_s:
             return CPU
@@ -176,16 +194,11 @@ def cpu_used(child: linux.Child) -> float:
         return 0.0
 
 
-def _hang_up() -> int:
-    """The judge is gone: end the cell, which is this process and everything below it."""
-    os._exit(0)
-
-
 def scratch_spaces(settings: Settings) -> list[Any]:
     """What to clean after each program."""
     if settings.namespaces:
         return [Scratch(path, settings.limits.file_bytes) for path in SCRATCH]
-    from codealign.sandbox.folder import Folder  # shutil would make every child of a cell dearer
+    from codealign.sandbox.folder import Folder
 
     return [Folder(settings.scratch_dir)]
 
@@ -198,7 +211,7 @@ def serve(control_fd: int, settings: Settings) -> None:
     control = _socket.socket(fileno=control_fd)
     spaces = scratch_spaces(settings)
     guest.pose_as_script(settings.scratch_dir)
-    set_limits(settings.limits, settings.base_bytes)
+    set_limits(settings.limits, settings.max_tasks, settings.base_bytes)
     settings.guest.warm_up()
     gc.collect()
     gc.freeze()
@@ -232,11 +245,15 @@ def serve_jobs(control: _socket.socket, spaces: list[Any], settings: Settings) -
         reason = watch(child, poller, control, cpu_s, wall_s)
         if reason:
             signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+        if not settings.namespaces:
+            end_group(child.pid)  # not yet waited for, so that its number is no one else's
         _, status, usage = os.wait4(child.pid, 0)
         poller.unregister(child.pidfd)
         os.close(child.pidfd)
-        if not settings.namespaces:
-            end_process_group(child.pid)
+        if settings.give_up_rights is not None:
+            end_adopted(child.pid)
+        if reason == HUNG_UP:
+            return
         used_s, wall_s = usage.ru_utime + usage.ru_stime, time.monotonic() - started
         for item in spaces:
             item.renew_if_touched()
