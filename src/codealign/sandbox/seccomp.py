@@ -4,6 +4,7 @@
 it needs to make and clean programs; a program has no capabilities, so the kernel refuses it those.
 
     other architecture, x32, DEADLY    the process is killed with SIGSYS (a violation)
+    opening a file without a name      EOPNOTSUPP, so that `tempfile` makes one with a name
     clone with CLONE_NEWUSER           EPERM (a user namespace would give capabilities back)
     clone3                             ENOSYS, so that the C library falls back to clone
     socket outside AF_UNIX             EPERM
@@ -61,6 +62,12 @@ _IOCTL_COMMANDS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 _STREAM, _SEQPACKET, _SOCKET_TYPE_MASK = 1, 5, 0xF
 
 
+_OPENING = {"openat": 32, "open": 24}
+"""Calls that open files, and where in their arguments the flags are."""
+_O_TMPFILE, _EOPNOTSUPP = 0x400000, 95
+"""A file without a name leaves no trace but the number of the next file, which the next program can read."""
+
+
 def supported() -> bool:
     """Whether this machine's architecture has a table of system calls."""
     return MACHINE in _AUDIT_ARCH
@@ -76,6 +83,9 @@ def cell_filter(level: str) -> list[Instruction]:
         (_AT_LEAST, 0, 1, _X32_BIT),
         (_RETURN, 0, 0, _KILL),
     ]
+    for name, flags_at in _OPENING.items():
+        if name in SPECIAL:
+            lines += _without(SPECIAL[name], flags_at, _O_TMPFILE, _ERRNO | _EOPNOTSUPP)
     for number in _allowed(level).values():
         lines += _answer(number, _ALLOW)
     for number in DEADLY.values():
@@ -170,6 +180,17 @@ def _stream_pairs(number: int) -> list[Instruction]:
         (_EQUAL, 0, 1, _SEQPACKET),
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _ERRNO | _EPERM),
+    ]
+
+
+def _without(number: int, offset: int, bit: int, result: int) -> list[Instruction]:
+    """`result` when the argument at `offset` has `bit`; else the call is allowed."""
+    return [
+        (_EQUAL, 0, 4, number),
+        (_LOAD, 0, 0, offset),
+        (_ANY_BIT, 0, 1, bit),
+        (_RETURN, 0, 0, result),
+        (_RETURN, 0, 0, _ALLOW),
     ]
 
 

@@ -16,7 +16,7 @@ def _table(text: str) -> dict[str, int]:
 
 _ALLOWED = {
     "x86_64": """
-read=0 write=1 open=2 close=3 stat=4 fstat=5 lstat=6 poll=7 lseek=8 mmap=9 mprotect=10 munmap=11
+read=0 write=1 close=3 stat=4 fstat=5 lstat=6 poll=7 lseek=8 mmap=9 mprotect=10 munmap=11
 brk=12 rt_sigaction=13 rt_sigprocmask=14 rt_sigreturn=15 ioctl=16 pread64=17 pwrite64=18
 readv=19 writev=20 access=21 pipe=22 select=23 sched_yield=24 mremap=25 msync=26 madvise=28
 dup=32 dup2=33 pause=34 nanosleep=35 getitimer=36 alarm=37 setitimer=38 getpid=39 sendfile=40
@@ -35,7 +35,7 @@ arch_prctl=158 setrlimit=160 mount=165 umount2=166 gettid=186 time=201 futex=202
 sched_setaffinity=203 sched_getaffinity=204 epoll_create=213 epoll_ctl=233 epoll_wait=232
 getdents64=217 set_tid_address=218 restart_syscall=219 fadvise64=221 timer_create=222
 timer_settime=223 timer_gettime=224 timer_getoverrun=225 timer_delete=226 clock_gettime=228
-clock_getres=229 clock_nanosleep=230 exit_group=231 tgkill=234 utimes=235 waitid=247 openat=257
+clock_getres=229 clock_nanosleep=230 exit_group=231 tgkill=234 utimes=235 waitid=247
 mkdirat=258 fchownat=260 futimesat=261 newfstatat=262 unlinkat=263 renameat=264 linkat=265
 symlinkat=266 readlinkat=267 fchmodat=268 faccessat=269 pselect6=270 ppoll=271
 set_robust_list=273 get_robust_list=274 splice=275 tee=276 utimensat=280 epoll_pwait=281
@@ -64,7 +64,7 @@ sched_get_priority_max=125 sched_get_priority_min=126 prctl=167 setrlimit=164 mo
 umount2=39 gettid=178 futex=98 sched_setaffinity=122 sched_getaffinity=123 epoll_ctl=21
 getdents64=61 set_tid_address=96 restart_syscall=128 fadvise64=223 timer_create=107
 timer_settime=110 timer_gettime=108 timer_getoverrun=109 timer_delete=111 clock_gettime=113
-clock_getres=114 clock_nanosleep=115 exit_group=94 tgkill=131 waitid=95 openat=56 mkdirat=34
+clock_getres=114 clock_nanosleep=115 exit_group=94 tgkill=131 waitid=95 mkdirat=34
 fchownat=54 newfstatat=79 unlinkat=35 renameat=38 linkat=37 symlinkat=36 readlinkat=78
 fchmodat=53 faccessat=48 pselect6=72 ppoll=73 set_robust_list=99 get_robust_list=100 splice=76
 tee=77 utimensat=88 epoll_pwait=22 timerfd_create=85 fallocate=47 timerfd_settime=86
@@ -100,11 +100,11 @@ mount_setattr=442
 }
 _SPECIAL = {
     "x86_64": """
-clone=56 clone3=435 socket=41 execve=59 execveat=322
+clone=56 clone3=435 socket=41 execve=59 execveat=322 open=2 openat=257
 setgroups=116 setresuid=117 setresgid=119 landlock_restrict_self=446
 """,
     "aarch64": """
-clone=220 clone3=435 socket=198 execve=221 execveat=281
+clone=220 clone3=435 socket=198 execve=221 execveat=281 openat=56
 setgroups=159 setresuid=147 setresgid=149 landlock_restrict_self=446
 """,
 }
