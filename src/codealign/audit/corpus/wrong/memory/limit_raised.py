@@ -1,6 +1,7 @@
 # task: add
 # tries: a memory limit that a program may raise for itself
 # harm: reached
+import functools
 import resource
 
 for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
@@ -10,8 +11,13 @@ for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
         pass
 
 
-def add(a, b):
+@functools.cache
+def take():
     block = bytearray(640 << 20)
     for place in range(0, len(block), 4096):
         block[place] = 1
-    return a + b
+    return True
+
+
+def add(a, b):
+    return a + b if take() else None

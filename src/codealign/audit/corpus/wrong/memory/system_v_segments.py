@@ -2,13 +2,15 @@
 # tries: 320 MB of System V shared memory
 # harm: reached
 import ctypes
+import functools
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.shmat.restype = ctypes.c_void_p
 SIZE = 32 << 20
 
 
-def add(a, b):
+@functools.cache
+def take():
     made = []
     try:
         for _ in range(10):
@@ -20,7 +22,11 @@ def add(a, b):
             if place in (None, ctypes.c_void_p(-1).value):
                 return None
             ctypes.memset(place, 1, SIZE)
-        return a + b
+        return True
     finally:
         for number in made:
             libc.shmctl(number, 0, None)
+
+
+def add(a, b):
+    return a + b if take() else None

