@@ -525,7 +525,8 @@ class CellExecution(Asking):
         ending = self._cell.hear_ending(self._number, self._limits.longest_s + GRACE_S)
         self._hang_up()
         if ending is None:
-            if self._cell.was_out_of_memory:
+            # Whoever looked first has the kill: the look while it ran, or the one after the zygote's death.
+            if self._cell.was_out_of_memory or self.broken == "oom":
                 return Ending("oom", signal.SIGKILL, 0, 0.0, 0.0, self._limits.memory_bytes)
             raise CellDied("the zygote died")
         if self._watch is not None:
