@@ -1078,3 +1078,115 @@ def test_as_in_one_process(bench: Bench, row: Row) -> None:
     assert here is not row.name.startswith("wrong")
     judged = bench.judge(asserts_of(row), row.program)
     assert judged["passed"] is here, (judged["outcome"], judged["message"], judged.get("tests"))
+
+
+# --- arguments that a program changes -----------------------------------------------------------
+
+MUTATIONS = rows(
+    """
+=== sorts in place
+def f(xs): xs.sort()
+---
+xs = [3, 1, 2]
+assert f(xs) is None
+assert xs == [1, 2, 3]
+=== appends, to the same list
+def f(xs, x):
+    xs.append(x)
+    return xs
+---
+xs = [1]
+ys = xs
+assert f(xs, 2) is xs and ys == [1, 2]
+assert f(xs, 3) == [1, 2, 3] == ys
+=== nested and aliased
+def f(grid, row):
+    grid[0][0] = 9
+    row.append(7)
+    grid.reverse()
+---
+row = [1, 2]
+grid = [row, [3]]
+f(grid, row)
+assert row == [9, 2, 7] and grid == [[3], [9, 2, 7]] and grid[1] is row
+=== dicts, sets, deques and bytearrays
+def f(d, s, q, b):
+    d["b"] = [2]; del d["a"]
+    s.discard(1)
+    q.popleft()
+    b += b"!"
+---
+from collections import deque
+d, s, q, b = {"a": 1}, {1, 2}, deque([1, 2]), bytearray(b"x")
+f(d, s, q, b)
+assert d == {"b": [2]} and s == {2} and q == deque([2]) and b == b"x!"
+=== changes it and raises
+def f(xs):
+    xs.clear()
+    raise ValueError
+---
+xs = [1]
+try:
+    f(xs)
+except ValueError:
+    pass
+assert xs == []
+=== keyword and star arguments
+def f(*lists, out): out.extend(sum(lists, []))
+---
+a, out = [1], []
+f(a, [2], out=out)
+assert out == [1, 2] and a == [1]
+=== a list of the program's objects
+class P:
+    def __init__(self, n): self.n = n
+def f(xs): xs.sort(key=lambda p: p.n)
+---
+a, b = P(2), P(1)
+xs = [a, b]
+f(xs)
+assert xs == [b, a]
+=== wrong: changes what it should leave alone
+def f(xs):
+    xs.sort()
+    return xs[:]
+---
+xs = [2, 1]
+assert f(xs) == [1, 2]
+assert xs == [2, 1]
+=== a list that is made to hold itself
+def f(xs): xs.append(xs)
+---
+xs = [1]
+f(xs)
+assert xs[1] is xs and len(xs) == 2
+"""
+)
+
+
+@pytest.mark.parametrize("row", MUTATIONS, ids=[row.name for row in MUTATIONS])
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_changed_arguments_as_in_one_process(bench: Bench, row: Row, with_reference: bool) -> None:
+    here = passes_in_one_process(row)
+    assert here is not row.name.startswith("wrong")
+    problem = asserts_of(row)
+    if row.name.startswith("wrong"):
+        good = "def f(xs): return sorted(xs)"
+        problem = problem.model_copy(update={"canonical_solution": good})
+    if not with_reference:
+        problem = problem.model_copy(update={"canonical_solution": None})
+    judged = bench.judge(problem, row.program)
+    assert judged["passed"] is here, (judged["outcome"], judged["message"], judged.get("tests"))
+
+
+def test_emptying_the_argument_does_not_empty_what_is_expected(bench: Bench) -> None:
+    # In one process sorted([]) == [] passes. The reference leaves xs alone, so the change is not shown at first.
+    tests = AssertTests(asserts=["xs = [3, 1]\nassert f(xs) == sorted(xs)"])
+    columns = {
+        "canonical_solution": "def f(xs): return sorted(xs)",
+        "solution_is_continuation": False,
+    }
+    problem = Problem(task_id="t", prompt="", entry_point="f", tests=tests, **columns)
+    cheat = "def f(xs):\n    xs.clear()\n    return []"
+    assert bench.judge(problem, cheat)["outcome"] == "failed"
+    assert bench.judge(problem, "def f(xs): return sorted(xs)")["passed"]

@@ -6,6 +6,7 @@ there to answer. Nothing the program writes, returns or exits with can mean it.
 
 from __future__ import annotations
 
+import copy
 import math
 import resource
 import signal
@@ -93,6 +94,7 @@ class Referee:
         self._styles: dict[str, Style | StdioStyle | UntrustedTests | BrokenProblem] = {}
         self._references: dict[str, str] = {}
         self._cpu_s: dict[str, float] = {}
+        self._handing_known: set[str] = set()
 
     def learn(self, key: str, problem: Mapping[str, Any]) -> None:
         """Prepare a problem's tests; a broken one is remembered as broken."""
@@ -115,6 +117,7 @@ class Referee:
     def forget(self, key: str) -> None:
         for memory in (self._styles, self._references, self._cpu_s):
             memory.pop(key, None)
+        self._handing_known.discard(key)
         self._unproved.discard(key)
 
     def close(self) -> None:
@@ -139,6 +142,8 @@ class Referee:
             style = self._styles[key]
             if isinstance(style, BrokenProblem):
                 return not_judged("broken_problem", str(style))
+            if not isinstance(style, StdioStyle | UntrustedTests):
+                self._learn_handing(key, style)
             first_s = self.limits.cpu_s
             if key in self._references:
                 first_s = min(first_s, LEAST_CPU_S)
@@ -152,6 +157,26 @@ class Referee:
             return not_judged("broken_problem", str(error))
         except TestsMisbehaved as error:
             return not_judged("untrusted_tests", str(error))
+
+    def _learn_handing(self, key: str, style: Style) -> None:
+        """Whether a problem's own solution changes its arguments, and so the tests mean to look at them.
+
+        Where it does not, a program that does must pass both ways: with its changes unseen, so that
+        emptying a list does not empty what is expected; and seen, as they would be in one process.
+        """
+        if style.handing != "look" or key in self._handing_known:
+            return
+        self._handing_known.add(key)
+        if key not in self._references:
+            style.handing = "write"
+            return
+        execution = self.cell.start(self._references[key], self.limits, names=style.wanted)
+        try:
+            self._run_tests(execution, style, Scorecard(style.test_names))
+        finally:
+            execution.finish()
+        if execution.changed_arguments:
+            style.handing = "write"
 
     def _prove(self, key: str) -> None:
         """Untrusted tests count only when they pass the reference solution and fail a stub."""
@@ -202,7 +227,10 @@ class Referee:
             ending = execution.finish()
         if whole is None and (execution.broken or execution.ended):
             whole = explain_ending(ending, limits)
-        return verdict_row(card, whole, [ending])
+        row = verdict_row(card, whole, [ending])
+        if row["passed"] and execution.changed_arguments:
+            return self._judge_calls(_writing(style), program, Scorecard(card.names), limits)
+        return row
 
     def _judge_apart(self, tests: UntrustedTests, program: str, cpu_s: float) -> dict[str, Any]:
         if self._test_cell is None:
@@ -300,6 +328,13 @@ class Referee:
         if not all(map(is_plain, answers)):
             raise BrokenProblem("the canonical solution returns objects that can't be compared")
         return answers
+
+
+def _writing(style: Style) -> Style:
+    """The same tests, to which a program's changes of its arguments are shown."""
+    writing = copy.copy(style)
+    writing.handing = "write"
+    return writing
 
 
 def ran_out_of_cpu(row: Mapping[str, Any]) -> bool:

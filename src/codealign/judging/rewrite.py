@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections import Counter
 from types import CodeType
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ class Prepared(NamedTuple):
     """One per test: its own source, cut short."""
     free: set[str]
     """Names it uses and does not define, builtins left out."""
+    arguments: list[str] = []  # noqa: RUF012 - a constant of the type
+    """What `check` calls the program."""
 
 
 def prepare_check(source: str, entry_point: str) -> Prepared:
@@ -38,10 +41,11 @@ def prepare_check(source: str, entry_point: str) -> Prepared:
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     check = next((node for node in functions if node.name == "check"), None)
     names: list[str] = []
+    argument: list[str] = []
     if check is not None:
         argument = [item.arg for item in check.args.args[:1]]
         _split(check.body, names, {entry_point, *argument})
-    return Prepared(_compile(tree), names or ["check"], free)
+    return Prepared(_compile(tree), names or ["check"], free, argument)
 
 
 def prepare_asserts(asserts: list[str], entry_point: str | None) -> Prepared:
@@ -86,6 +90,39 @@ def read_names(source: str) -> set[str]:
 def defined_classes(source: str) -> set[str]:
     """Classes at the top level of `source`."""
     return {node.name for node in parse(source).body if isinstance(node, ast.ClassDef)}
+
+
+def looks_at_arguments(sources: list[str], subjects: set[str]) -> bool:
+    """Whether a test could see that a call changed its argument: it passes a variable that it reads elsewhere.
+
+    `subjects` are the names that mean the program; for a method the object's own name counts.
+    """
+    trees = [parse(source) for source in sources]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    reads = Counter(
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    )
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    passed = [
+        argument
+        for call in calls
+        if isinstance(call.func, ast.Attribute) or _mentions(call.func, subjects)
+        for argument in [*call.args, *(keyword.value for keyword in call.keywords)]
+    ]
+    return any(reads[name] > 1 for argument in passed for name in _passed_names(argument))
+
+
+def _passed_names(argument: ast.expr) -> set[str]:
+    """Variables of which a part, not a copy, is in an argument."""
+    if isinstance(argument, ast.Name):
+        return {argument.id}
+    if isinstance(argument, ast.Attribute | ast.Subscript | ast.Starred):
+        return _passed_names(argument.value)
+    if isinstance(argument, ast.List | ast.Tuple | ast.Set):
+        return set().union(*map(_passed_names, argument.elts))
+    if isinstance(argument, ast.Dict):
+        return set().union(*map(_passed_names, argument.values))
+    return set()
 
 
 def free_names(tree: ast.AST) -> set[str]:

@@ -19,6 +19,7 @@ from codealign.judging.rewrite import (
     defined_classes,
     defined_names,
     imported_names,
+    looks_at_arguments,
     parse,
     prepare_asserts,
     prepare_check,
@@ -42,6 +43,10 @@ class Style(Protocol):
     wanted: list[str]
     """Globals of the program that the tests use."""
 
+    handing: str
+    """What becomes of containers in arguments, see `Asking.handing`: "look" at first where the tests may see
+    a change, "write" once it is known that they are meant to."""
+
     @property
     def needed(self) -> str | None:
         """The global that a program must define."""
@@ -54,6 +59,8 @@ class Style(Protocol):
 
 class Program(Protocol):
     """What running tests needs of a program: `sandbox.protocol.Execution` and more things have it."""
+
+    handing: str
 
     def begin(self) -> dict[str, Any]: ...
 
@@ -69,6 +76,7 @@ def run_tests(style: Style, program: Program, card: Scorecard) -> Finding | None
         BrokenProblem: the problem's own fault.
     """
     random.seed(SEED)
+    program.handing = style.handing
     try:
         found = program.begin()
         name = style.needed
@@ -131,6 +139,8 @@ class CheckStyle:
         self._setup = compile(tests["setup"], "<setup>", "exec") if tests["setup"] else None
         self._prepared = prepare_check(tests["source"], self.entry_point)
         self.test_names = self._prepared.names
+        subjects = {self.entry_point, *self._prepared.arguments}
+        self.handing = "look" if looks_at_arguments([tests["source"]], subjects) else ""
         self._helpers = None
         if self._prepared.free - {self.entry_point}:
             helpers = reference_source(problem) or problem["prompt"]
@@ -185,6 +195,8 @@ class AssertStyle:
         self.test_names = self._prepared.names
         setup = tests["setup"]
         self._setup = compile(setup, "<setup>", "exec") if setup.strip() else None
+        looks = looks_at_arguments([setup, *tests["asserts"]], {self.entry_point or ""})
+        self.handing = "look" if looks else ""
         reference = reference_source(problem) or ""
         imports = imported_names(reference)
         source = "\n".join([setup, *tests["asserts"]])
@@ -225,6 +237,7 @@ class CallStyle:
         self.task_id, self.entry_point = problem["task_id"], problem["entry_point"]
         self.inputs, self.atol = tests["inputs"], tests["atol"]
         self.wanted, self.needed = [self.entry_point], str(self.entry_point)
+        self.handing = ""  # a call's arguments are its own
         self._from_file = tests["outputs"] is not None
         if self._from_file:
             self.outputs = tests["outputs"]

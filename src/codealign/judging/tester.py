@@ -91,7 +91,10 @@ def prepared(problem: Mapping[str, Any]) -> Style:
     kinds = {"check": CheckStyle, "asserts": AssertStyle}
     if problem["tests"]["kind"] not in kinds:
         raise BrokenProblem("tests that are data are compared in the judge")
-    return kinds[problem["tests"]["kind"]](problem)
+    style = kinds[problem["tests"]["kind"]](problem)
+    if style.handing:
+        style.handing = "write"  # as in one process; these tests are believed no further anyway
+    return style
 
 
 def main(job_fd: int) -> None:

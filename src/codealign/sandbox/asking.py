@@ -16,6 +16,7 @@ from typing import Any
 
 from codealign.sandbox import remote
 from codealign.sandbox.codec import TooDeep, Undecodable, decode
+from codealign.sandbox.handed import Handed
 from codealign.sandbox.lending import Lender
 from codealign.sandbox.proxies import ProgramClass, Proxies
 
@@ -35,6 +36,10 @@ class Asking:
         self._lender = Lender()
         self._proxies = Proxies(self.ask, self._lender.value)
         self._num_nested = 0
+        self.handing = ""
+        """What becomes of containers in arguments: "" copies, and no more is asked; "look" whether the
+        program changes them; "write" its changes into the test's own. See `handed`."""
+        self.changed_arguments = False
 
     def _send(self, value: Any) -> None:
         raise NotImplementedError
@@ -61,17 +66,23 @@ class Asking:
     def ask(self, operation: str, *arguments: Any, **keywords: Any) -> Any:
         """One operation in the program; see `protocol.Execution.ask`."""
         nonce = self._nonces.pop() if self._nonces else self._draw_nonces()
+        handed = Handed(self._lender.encode) if self.handing and operation == "call" else None
+        encode = self._as_sent if handed is None else handed.encode
         try:
-            plain = [self._as_sent(argument) for argument in arguments]
-            named = {name: self._lender.encode(item) for name, item in keywords.items()}
+            plain = [encode(argument) for argument in arguments]
+            named = {name: encode(item) for name, item in keywords.items()}
         except (TooDeep, RecursionError):
             raise remote.CannotCross("an argument nested too deep for a program") from None
-        self._send([nonce, operation, plain, named])
+        self._send([nonce, operation if handed is None else "hand", plain, named])
         while True:
             match self._receive():
                 case [int() as back, "value", value] if back == nonce:
                     return self._decode(value)
+                case [int() as back, "handed", nodes] if back == nonce and handed is not None:
+                    return self._take_back(handed, nodes)
                 case [int() as back, "error", dict() as told] if back == nonce:
+                    if handed is not None and "handed" in told:
+                        self._take_back(handed, told["handed"])
                     raise self._error(told)
                 case [int() as back, "uses", str() as use, number, [*items], dict() as named] if (
                     back == nonce
@@ -79,6 +90,17 @@ class Asking:
                     self._send([nonce, *self._use(use, number, items, named)])
                 case _:
                     raise self._violation("an answer that nobody asked for")
+
+    def _take_back(self, handed: Handed, nodes: Any) -> Any:
+        """The value of a call, and what it did to the containers in its arguments."""
+        try:
+            if self.handing == "write":
+                return handed.write_back(nodes, self._decode)
+            value, changed = handed.look(nodes, self._decode)
+        except (TypeError, ValueError, LookupError, RecursionError) as error:
+            raise self._violation(f"arguments of no known shape: {error}") from None
+        self.changed_arguments = self.changed_arguments or changed
+        return value
 
     def _use(self, use: str, number: Any, items: list[Any], named: dict[str, Any]) -> list[Any]:
         """Let the program use what was lent to it."""

@@ -10,7 +10,7 @@ Here structure survives: what was one list is one list again, and a list that ho
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 # A program that redefines builtins redefines its own; see `guest`.
@@ -20,9 +20,10 @@ _TAGS: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "S", dict:
 _KINDS = {tag: kind for kind, tag in _TAGS.items()}
 
 
-def write(value: Any, leaf: Callable[[Any], Any]) -> list[Any]:
-    """The nodes of `value`, itself the first; what is no exact container goes through `leaf`."""
-    objects, numbers = [value], {id(value): 0}
+def write(roots: list[Any], leaf: Callable[[Any], Any]) -> list[Any]:
+    """The nodes of `roots` (distinct objects), themselves the first; what is no exact container goes
+    through `leaf`."""
+    objects, numbers = list(roots), {id(root): number for number, root in enumerate(roots)}
 
     def number_of(item: Any) -> int:
         if id(item) not in numbers:
@@ -42,26 +43,48 @@ def write(value: Any, leaf: Callable[[Any], Any]) -> list[Any]:
     return nodes
 
 
-def read(nodes: Any, leaf: Callable[[Any], Any]) -> Any:
-    """The first node's value.
+def read(nodes: Any, leaf: Callable[[Any], Any], into: Sequence[Any] = ()) -> dict[int, Any]:
+    """The nodes' values by number. Those of `into` are filled in place: node i is the new state of `into[i]`.
 
     Raises:
         ValueError, TypeError, LookupError: nodes that `write` can't have written.
     """
     built: dict[int, Any] = {}
     for number, (tag, payload) in enumerate(nodes):
-        if tag == 0:
+        if number < len(into):
+            built[number] = into[number]
+        elif tag == 0:
             built[number] = leaf(payload)
         elif tag in ("l", "d"):  # filled last: they may be part of what they hold
             built[number] = _KINDS[tag]()
     for number in range(len(nodes)):
         _build(number, nodes, built)
     for number, (tag, payload) in enumerate(nodes):
-        if tag == "l":
-            built[number].extend(built[part] for part in payload)
-        elif tag == "d":
-            built[number].update((built[key], built[item]) for key, item in payload)
-    return built[0]
+        if number < len(into) or tag in ("l", "d"):
+            _fill(built[number], tag, payload, built, leaf)
+    return built
+
+
+def _fill(value: Any, tag: Any, payload: Any, built: dict[int, Any], leaf: Any) -> None:
+    """Give a container its items. What it is now must be what the node says."""
+    if _TAGS.get(type(value), 0) != tag:
+        raise TypeError("a container that has become another type")
+    if tag == "d":
+        items: Any = {built[key]: built[item] for key, item in payload}
+        value.clear()
+        value.update(items)
+    elif tag == "s":
+        items = [built[part] for part in payload]
+        value.clear()
+        value.update(items)
+    elif tag == "l":
+        value[:] = [built[part] for part in payload]
+    else:  # a bytearray or a deque
+        new = leaf(payload)
+        if type(new) is not type(value):
+            raise TypeError("a container that has become another type")
+        value.clear()
+        value.extend(new)
 
 
 def _build(number: int, nodes: Any, built: dict[int, Any]) -> None:

@@ -283,12 +283,30 @@ def answer(request: list[Any], handles: Handles) -> list[Any]:
         named = {name: handles.decode(item) for name, item in keywords.items()}
         if operation == "plain":
             return [nonce, "value", handles.reduced(plain[0])]
+        if operation == "hand":
+            return answer_handed(nonce, plain, named, handles)
         result = OPERATIONS[operation](*plain, **named)
         leave_if_forked()
         return [nonce, "value", handles.encode(result)]
     except BaseException as error:
         leave_if_forked(error)
         return [nonce, "error", handles.describe(error)]
+
+
+def answer_handed(
+    nonce: int, arguments: list[Any], keywords: dict[str, Any], handles: Handles
+) -> list[Any]:
+    """A call that also tells what became of the containers in its arguments."""
+    handed, handles.handed = handles.handed, []
+    try:
+        result = _call(*arguments, **keywords)
+        leave_if_forked()
+        return [nonce, "handed", handles.encode_handed(handed, result)]
+    except BaseException as error:
+        leave_if_forked(error)
+        told = handles.describe(error)
+        told["handed"] = handles.encode_handed(handed, None)
+        return [nonce, "error", told]
 
 
 def run_main(job_fd: int, source: str) -> None:

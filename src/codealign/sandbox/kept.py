@@ -37,6 +37,8 @@ class Handles:
         self._numbers: dict[int, int] = {}
         self._described: dict[type, int] = {}
         self._news: list[type] = []
+        self.handed: list[Any] = []
+        """Containers of the test in the arguments of the call that is under way, by number."""
         self.nonces: list[int] = []
         """Of the questions that are being worked on, the innermost last."""
         self.ask: Any = None
@@ -52,7 +54,14 @@ class Handles:
         except (TooDeep, RecursionError):
             for kind in self._news:  # their description was in what is thrown away
                 self._described.pop(kind, None)
-            return {"g": graph.write(value, lambda leaf: encode(leaf, self.outside))}
+            return {"g": self._nodes([value])}
+
+    def encode_handed(self, handed: list[Any], value: Any) -> list[Any]:
+        """What the containers that were handed over hold now, and the value; see `handed`."""
+        return self._nodes([*handed, [value]])
+
+    def _nodes(self, roots: list[Any]) -> list[Any]:
+        return graph.write(roots, lambda leaf: encode(leaf, self.outside))
 
     def reduced(self, value: Any) -> Any:
         """The builtin value that an instance of the program's own list, dict or the like is made of."""
@@ -140,6 +149,13 @@ class Handles:
         """A value that only this border knows: a kept object, or something of the judge's."""
         if tag == "h":
             return self.objects[payload]
+        if tag == "&":
+            number, data = payload
+            self.handed.extend([None] * (number + 1 - len(self.handed)))
+            self.handed[number] = inner(data)
+            return self.handed[number]
+        if tag == "*":
+            return self.handed[payload]
         if self.borrowed is None:
             self.borrowed = Borrowings(self.ask)
         return self.borrowed.inside(tag, payload, inner)

@@ -32,6 +32,10 @@ class Execution(Protocol):
     """Standard output, at most 64 kB of it (all of it, up to the limit, for a whole program)."""
     ended: bool
     """Its process was found gone while something was asked of it."""
+    handing: str
+    """What becomes of containers in arguments; see `asking.Asking`."""
+    changed_arguments: bool
+    """With `handing` "look": a call changed a container that it was given."""
     broken: str
     """Why it was cut off, when it was: "output", "violation", or what its processes used together."""
 

@@ -121,7 +121,7 @@ class Proxies:
         if tag == "E":
             return self.error(payload, inner)
         if tag == "g":
-            return graph.read(payload, inner)
+            return graph.read(payload, inner)[0]
         if tag == "J":
             return self._lent(payload)
         raise Undecodable(f"unknown tag {tag[:20]!r}")
