@@ -143,6 +143,21 @@ class LocalJudge(Section):
     """Processes that judge; None is one per CPU core."""
 
 
+class RayJudge(Section):
+    """Actors over a Ray cluster, each with a cell of its own."""
+
+    kind: Literal["ray"] = "ray"
+    address: str = "auto"
+    """Of the cluster (host:port); `auto` is $RAY_ADDRESS, else the one on this machine; `local` starts one here."""
+    num_actors: Count | None = None
+    """None is one per CPU of the cluster; each takes one."""
+    max_in_flight: Count = 8
+    """Programs an actor has at a time: one runs, the others wait there and hide the network's delay."""
+
+
+JudgeEngine = Annotated[LocalJudge | RayJudge, Field(discriminator="kind")]
+
+
 class LimitsConfig(Section):
     """Limits of one program. CPU time decides, not wall time: a busy machine changes no verdict."""
 
@@ -160,7 +175,7 @@ class LimitsConfig(Section):
 class JudgeConfig(Section):
     """Where and how strictly programs run."""
 
-    engine: LocalJudge = LocalJudge()
+    engine: JudgeEngine = LocalJudge()
     isolation: IsolationKind = "auto"
     """`auto` takes the strongest level the machine proves; a named level is that or an error."""
     accept_weak_isolation: bool = False

@@ -43,7 +43,7 @@ class Pool:
         expected_dir: Path | None = None,
     ) -> None:
         self._config, self._limits, self._expected_dir = config, limits, expected_dir
-        self._num_workers = num_workers
+        self.num_workers = num_workers
         self._inbox: deque[Task] = deque()
         self._alone: deque[Task] = deque()
         self._on_its_own: Task | None = None
@@ -86,7 +86,7 @@ class Pool:
     def _live(self) -> None:
         error: CodealignError = closed()
         try:
-            for _ in range(self._num_workers):
+            for _ in range(self.num_workers):
                 self._hire()
             while not self._is_closing:
                 self._distribute()

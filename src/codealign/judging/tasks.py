@@ -70,6 +70,12 @@ class Task:
         assert self.row is not None
         return self.row
 
+    def wait(self) -> Row:
+        """`result`, once it is there. For a task whose queue nobody else reads."""
+        while not self.is_finished:
+            self._finished.get()
+        return self.result()
+
     def try_again(self, reason: str) -> bool:
         """Whether a task whose judge died may be given to another one."""
         self.retried = reason
@@ -83,6 +89,8 @@ class Judges(Protocol):
     """The isolation that every verdict has at least."""
     reasons: dict[str, str]
     """Why no stronger level, by level."""
+    num_workers: int
+    """How many programs are judged at a time."""
 
     def submit(self, task: Task) -> None:
         """Take a task in; from any thread."""

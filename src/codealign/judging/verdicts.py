@@ -25,7 +25,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from codealign.config import JudgeConfig
+from codealign.config import JudgeConfig, LocalJudge
 from codealign.judging.cache import VerdictCache, cache_key, user_cache_dir
 from codealign.judging.pool import Pool
 from codealign.judging.runner import PYTHON, runner_version
@@ -74,6 +74,20 @@ class _Waiting(NamedTuple):
     """It was for this one that the program ran."""
 
 
+def open_pool(config: JudgeConfig, limits: Limits, expected_dir: Path | None) -> Judges:
+    """The judges that `config.engine` asks for, started.
+
+    Raises:
+        SandboxError: the isolation asked for can't be had.
+    """
+    if isinstance(config.engine, LocalJudge):
+        num_workers = config.engine.workers or len(os.sched_getaffinity(0))
+        return Pool(config, limits, num_workers, expected_dir)
+    from codealign.judging.ray_pool import RayPool  # ray is imported by those who use it
+
+    return RayPool(config, limits)
+
+
 class Judge:
     """A pool of judge processes; a context manager that starts them when they are first needed.
 
@@ -102,7 +116,8 @@ class Judge:
 
     @property
     def num_workers(self) -> int:
-        return self.config.engine.workers or len(os.sched_getaffinity(0))
+        """How many programs are judged at a time. Starts the workers if need be."""
+        return self._started().pool.num_workers
 
     @property
     def isolation(self) -> str:
@@ -129,7 +144,7 @@ class Judge:
     def _started(self) -> _Running:
         with self._lock:
             if self._running is None:
-                pool = Pool(self.config, self.limits, self.num_workers, self._expected_dir)
+                pool = open_pool(self.config, self.limits, self._expected_dir)
                 is_kept = self._cache_dir is not None and pool.level not in WEAK_LEVELS
                 cache = VerdictCache(self._cache_dir) if is_kept and self._cache_dir else None
                 self._running = _Running(pool, cache)
@@ -165,7 +180,7 @@ class Judge:
         """As `verdicts`, for callers that add columns: each candidate, the very object, with its verdict's columns."""
         running = self._started()
         desk = _Desk(self, running)
-        window = WINDOW_PER_WORKER * self.num_workers
+        window = WINDOW_PER_WORKER * running.pool.num_workers
         counter = (_InOrder if ordered else _AsReady)(desk.finished)
         failure: Exception | None = None
         incoming = iter(candidates)
@@ -388,7 +403,8 @@ def judge(problem: Problem, program: str, config: JudgeConfig | None = None) -> 
         SandboxError: the isolation asked for can't be had.
     """
     config = config or JudgeConfig()
-    one = config.model_copy(update={"engine": config.engine.model_copy(update={"workers": 1})})
+    only = {"workers": 1} if isinstance(config.engine, LocalJudge) else {"num_actors": 1}
+    one = config.model_copy(update={"engine": config.engine.model_copy(update=only)})
     with Judge(one) as judging:
         return next(iter(judging.verdicts([Candidate(problem, program)])))
 
