@@ -24,6 +24,7 @@ from codealign.errors import DataError, SandboxError
 from codealign.judging import Candidate, Judge, process
 from codealign.judging.runner import hash_of_judge, runner_version
 from codealign.records import CallTests, Completion, Problem, Verdict
+from codealign.sandbox import cgroups
 from codealign.sandbox.boot import SOURCE_DIR
 from codealign.verdicts import judge_completions, judge_repeatedly
 
@@ -370,8 +371,11 @@ def _until(condition, within_s: float = 30.0) -> bool:
 
 def _leavings(pids: list[int]) -> list[Path]:
     """Cgroups and scratch directories that these judge processes made."""
-    places = [*Path("/sys/fs/cgroup").glob("**/codealign-*"), *Path("/tmp").glob("codealign-*")]
-    return [each for each in places if each.name.split("-")[1] in map(str, pids)]
+    names = [
+        f"{place}/{name}" for place in [*cgroups._parents(), "/tmp"] for name in os.listdir(place)
+    ]
+    marks = [f"/codealign-{pid}-" for pid in pids]
+    return [Path(name) for name in names if any(mark in name for mark in marks)]
 
 
 def _leavings_after_a_start(pids: list[int]) -> list[Path]:
