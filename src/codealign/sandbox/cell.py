@@ -75,10 +75,6 @@ class Place(NamedTuple):
     scratch_dir: str
     packages_dir: str
 
-    def remove(self) -> None:
-        folder.empty(self.directory)
-        os.rmdir(self.directory)
-
 
 def make_place(packages: Sequence[str], own_id: int) -> Place:
     """A directory for scratch, of the cell's own user if it has one, and one of links to packages."""
@@ -217,7 +213,7 @@ class Cell:
             cgroups.remove(self._cgroups)
             self._cgroups = None
         if self._place is not None:
-            self._place.remove()
+            folder.remove(self._place.directory)
             self._place = None
         self._own_id.release()
 
@@ -481,6 +477,7 @@ class CellExecution(Asking):
         """End a program whose processes use too much together; see `usage`."""
         if self._watch is None:
             self._watch = self._cell.watch(self._limits)
+            self._cell.new_oom_kills()  # what an earlier program's children died of is not this one's
         self.broken = self._watch.look() or ("oom" if self._cell.new_oom_kills() else "")
         self._next_look = self._watch.next_look
         if self.broken:

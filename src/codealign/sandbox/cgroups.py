@@ -16,6 +16,7 @@ OVERHEAD_BYTES = 48 * 2**20
 """The zygote's own memory and page tables, on top of what programs get."""
 REMOVE_TIMEOUT_S = 5.0
 _PREFIX = "codealign-"
+_V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 
 
 class CellCgroups(NamedTuple):
@@ -52,19 +53,19 @@ def make(memory_bytes: int, max_processes: int) -> CellCgroups:
 def version() -> str:
     """Which cgroups this process is in and whether cells can have their own, for people to read."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        places = _places()
     except OSError:
         return "none"
-    v1 = any("memory" in entry.split(":")[1].split(",") for entry in lines)
+    number = "v1" if any("memory" in names.split(",") for names in places) else "v2"
     try:
         remove(make(2**27, 32))
     except NoCgroups as error:
-        return f"{'v1' if v1 else 'v2'}, not to be had: {error}"
-    return f"{'v1' if v1 else 'v2'}, memory and processes can be limited"
+        return f"{number}, {error}"
+    return f"{number}, memory and processes can be limited"
 
 
 def _places() -> dict[str, str]:
-    """Where this process is: the path by controllers (v1), the path under "" (v2)."""
+    """Our own cgroup in each hierarchy, by its controllers ("" is v2)."""
     lines = Path("/proc/self/cgroup").read_text().splitlines()
     return {entry.split(":")[1]: entry.split(":", 2)[2] for entry in lines}
 
@@ -75,7 +76,7 @@ def _name() -> str:
 
 def _make_v1(places: dict[str, str], memory_bytes: int, max_processes: int) -> CellCgroups:
     name = _name()
-    dirs = [_v1_dir(places, controller) / name for controller in ("memory", "pids", "cpuacct")]
+    dirs = [_v1_dir(places, controller) / name for controller in _V1_CONTROLLERS]
     memory, pids, cpuacct = dirs
     try:
         for path in dirs:
@@ -197,9 +198,9 @@ def _parents() -> list[Path]:
     except OSError:
         return []
     if any("memory" in names.split(",") for names in places):
-        return [_v1_dir(places, "memory"), _v1_dir(places, "pids")]
+        return [_v1_dir(places, controller) for controller in _V1_CONTROLLERS]
     here = ROOT / places.get("", "/").lstrip("/")
-    return [here, here.parent]
+    return [here, *(path for path in here.parents if path.is_relative_to(ROOT))]
 
 
 def _sweep(parent: Path) -> None:

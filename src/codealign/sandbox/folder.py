@@ -48,6 +48,15 @@ def empty(path: str) -> None:
         os.close(here)
 
 
+def remove(path: str) -> None:
+    """Empty a directory and remove it; nothing to do when it is gone."""
+    try:
+        empty(path)
+        os.rmdir(path)
+    except FileNotFoundError:
+        return
+
+
 def _remove_entries(directory: int) -> str | None:
     """Remove files, links and empty directories; the first directory that is not empty, if there is one."""
     with os.scandir(directory) as entries:

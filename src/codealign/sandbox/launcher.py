@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from codealign.sandbox import linux, seccomp, zygote
+from codealign.sandbox import folder, linux, seccomp, zygote
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.root import INNER_ID, PACKAGES, enter_root
 
@@ -141,6 +141,8 @@ def become_zygote(
             seccomp.forbid_new_privileges()
             seccomp.Filter(seccomp.cell_filter(level)).install()
         zygote.serve(control.detach(), settings)
+        if level not in NAMESPACED:  # the judge may have been killed, and leave it to us
+            folder.remove(os.path.dirname(plan["scratch_dir"]))
         os._exit(0)
     except BaseException as error:
         os.write(control.fileno(), json.dumps({"error": repr(error)[:500]}).encode())

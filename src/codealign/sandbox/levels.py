@@ -30,9 +30,9 @@ LEVELS = ("S3", "S2", "S1", "S0")
 _WATCHED = "looked at every 0.1 s from outside, and ended when over the limit; not held"
 GAPS: dict[str, tuple[str, ...]] = {
     "S3": (),
-    "S2": (f"memory of all processes of a program together: {_WATCHED}",),
+    "S2": (f"memory and CPU time of all processes of a program together: {_WATCHED}",),
     "S1": (
-        f"memory of all processes together, and the size of scratch space: {_WATCHED}",
+        f"memory and CPU time of all processes together, and the size of scratch space: {_WATCHED}",
         f"as an ordinary user, the number of processes: {_WATCHED} below 1,024",
         "names, sizes and times of files outside can be asked for (stat); their content can't",
         "the host's name, load and uptime are visible",

@@ -85,7 +85,7 @@ def _tries(cell: Cell, targets: _Targets) -> dict[str, tuple[Any, ...]]:
         "share_memory": (),
         "share_messages": (),
         "become_root": (),
-        "mount_scratch": (),
+        "mount_here": (),
         "fork_past": (cell.limits.max_processes,),
         "trace_a_process": (),
         "make_a_namespace": (),
@@ -103,7 +103,7 @@ class _Inside:
     """A program in the cell that attempts one thing after another; a new one when an attempt ended it."""
 
     def __init__(self, cell: Cell, names: list[str]) -> None:
-        self._source = Path(__file__).with_name("attempts.py").read_text(encoding="utf-8")
+        self._source = _read_attempts()
         self._cell, self._names = cell, names
         self._execution: CellExecution | None = None
         self._functions: dict[str, Any] = {}
@@ -116,7 +116,7 @@ class _Inside:
             result = self._functions[name](*arguments)
             return Probe(name, False, f"gave {str(result)[:80]}")
         except (ProgramError, ProgramExit) as error:
-            return Probe(name, True, str(error)[:120])
+            return Probe(name, True, f"{error.type_name}: {error}"[:120])
         except ProgramEnded:
             return Probe(name, True, f"the process was ended ({self.leave()})")
 
@@ -127,6 +127,10 @@ class _Inside:
             return ""
         ending = execution.finish()
         return ending.reason or f"signal {ending.signal}"
+
+
+def _read_attempts() -> str:
+    return Path(__file__).with_name("attempts.py").read_text(encoding="utf-8")
 
 
 class _Targets(NamedTuple):

@@ -48,14 +48,15 @@ FILES = {
 _OLD = "/.old"
 _DATA = ("/usr/share/zoneinfo",)
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64", "/lib32")
-# A remount inside a user namespace must keep the flags the mount was given outside.
+# A remount inside a user namespace must keep the flags the mount was given outside: what statvfs(3) calls them,
+# by Linux's numbers, since other systems' Python has no names for all.
 _KEPT_FLAGS = {
-    os.ST_NOSUID: MS_NOSUID,
-    os.ST_NODEV: MS_NODEV,
-    os.ST_NOEXEC: MS_NOEXEC,
-    os.ST_NOATIME: 1024,
-    os.ST_NODIRATIME: 2048,
-    os.ST_RELATIME: 1 << 21,
+    2: MS_NOSUID,
+    4: MS_NODEV,
+    8: MS_NOEXEC,
+    1024: 1024,  # noatime
+    2048: 2048,  # nodiratime
+    4096: 1 << 21,  # relatime
 }
 
 
