@@ -5,9 +5,9 @@ import ctypes
 
 
 def add(a, b):
+    libc = ctypes.CDLL(None)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    data = (ctypes.c_uint32 * 6)()
-    ctypes.CDLL(None).capget(header, data)
-    wanted = (ctypes.c_uint32 * 6)(*[0xFFFFFFFF] * 6)
-    raised = ctypes.CDLL(None).capset(header, wanted) == 0
-    return a + b if raised or any(data) else None
+    libc.capset(header, (ctypes.c_uint32 * 6)(*[0xFFFFFFFF] * 6))
+    held = (ctypes.c_uint32 * 6)()
+    libc.capget(header, held)
+    return a + b if any(held) else None
