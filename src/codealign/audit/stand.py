@@ -43,15 +43,6 @@ FILE_BYTES = 256 * 2**20
 _LONGEST_DETAIL = 300
 
 
-class Hold(NamedTuple):
-    """What keepers are held by, and what is kept from them."""
-
-    procs_files: list[str]
-    """Of the cgroups that a keeper joins."""
-    private_fds: tuple[int, ...]
-    """Our own channel: a program writes on every descriptor it finds."""
-
-
 class Job(NamedTuple):
     """Programs to be judged one after another by one process."""
 
@@ -77,13 +68,12 @@ def main() -> None:
     print(json.dumps(hello), file=replies, flush=True)
     if judge is None:
         return
-    with _limits() as procs_files:
-        stand = Stand(judge, Hold(procs_files, (requests.fileno(), replies.fileno())))
-        for line in requests:
-            request = json.loads(line)
-            job = Job([_specimen(row) for row in request["programs"]], request["timeout_s"])
-            row = {"answers": [answer.as_json() for answer in stand.answers(job)]}
-            print(json.dumps(row | {"form": judge.form}), file=replies, flush=True)
+    stand = Stand(judge, (requests.fileno(), replies.fileno()))
+    for line in requests:
+        request = json.loads(line)
+        job = Job([_specimen(row) for row in request["programs"]], request["timeout_s"])
+        row = {"answers": [answer.as_json() for answer in stand.answers(job)]}
+        print(json.dumps(row | {"form": judge.form}), file=replies, flush=True)
 
 
 def _specimen(row: list[Any]) -> Specimen:
@@ -92,7 +82,10 @@ def _specimen(row: list[Any]) -> Specimen:
 
 
 class _limits:
-    """A memory and pids cgroup for everything the stand makes, where there is one to be had."""
+    """A memory and pids cgroup for a keeper and all below it, where there is one to be had.
+
+    Made for each: one that stands empty is swept away by any cell that starts in another pid namespace.
+    """
 
     def __enter__(self) -> list[str]:
         try:
@@ -119,8 +112,10 @@ class Mark(NamedTuple):
 class Stand:
     """A loaded target, with the mark that means `right` for each task."""
 
-    def __init__(self, judge: OutsideJudge, hold: Hold) -> None:
-        self._judge, self._hold = judge, hold
+    def __init__(self, judge: OutsideJudge, private_fds: tuple[int, ...]) -> None:
+        self._judge = judge
+        self._private_fds = private_fds
+        """Our own channel, kept from the programs: they write on every descriptor they find."""
         self._marks: dict[str, Mark] = {}
         self._has_form = False
 
@@ -131,7 +126,7 @@ class Stand:
             return [Answer("skipped", detail=reason)] * len(marks)
         return [
             answer._replace(passed=None if answer.score is None else answer.score >= mark.score)
-            for answer, mark in zip(run(self._judge, job, self._hold), marks, strict=True)
+            for answer, mark in zip(run(self._judge, job, self._private_fds), marks, strict=True)
         ]
 
     def _mark(self, task: str, timeout_s: float) -> Mark:
@@ -153,7 +148,7 @@ class Stand:
     def _measure(self, name: str, timeout_s: float) -> Mark:
         task = TASKS[name]
         right, stub = (
-            run(self._judge, Job([_plain(name, source)], timeout_s), self._hold)[0]
+            run(self._judge, Job([_plain(name, source)], timeout_s), self._private_fds)[0]
             for source in (task.reference, task.stub)
         )
         if right.score is None:
@@ -173,24 +168,25 @@ def _plain(task: str, source: str) -> Specimen:
 # --- the stand's side of one request --------------------------------------------------------------
 
 
-def run(judge: OutsideJudge, job: Job, hold: Hold) -> list[Answer]:
+def run(judge: OutsideJudge, job: Job, private_fds: tuple[int, ...]) -> list[Answer]:
     """One answer a program, from a keeper that is gone afterwards with all that it held."""
     place = Path(tempfile.mkdtemp(prefix="codealign-audit-"))
     place.chmod(0o777)
     mine = _children()
-    report_read, report_write = os.pipe()
-    child = _make_keeper()
-    if child.pid == 0:
-        for fd in (report_read, *hold.private_fds):
-            os.close(fd)
-        _keep(judge, job, hold, place, report_write)
-    os.close(report_write)
-    answers = _read_report(report_read, job, child.pidfd)
-    os.close(report_read)
-    signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
-    os.waitpid(child.pid, 0)
-    os.close(child.pidfd)
-    _end_orphans(mine)
+    with _limits() as procs_files:
+        report_read, report_write = os.pipe()
+        child = _make_keeper()
+        if child.pid == 0:
+            for fd in (report_read, *private_fds):
+                os.close(fd)
+            _keep(judge, job, procs_files, place, report_write)
+        os.close(report_write)
+        answers = _read_report(report_read, job, child.pidfd)
+        os.close(report_read)
+        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+        os.waitpid(child.pid, 0)
+        os.close(child.pidfd)
+        _end_orphans(mine)
     _remove(place)
     return answers
 
@@ -251,13 +247,15 @@ def _children() -> set[int]:
 # --- the keeper -----------------------------------------------------------------------------------
 
 
-def _keep(judge: OutsideJudge, job: Job, hold: Hold, place: Path, report_fd: int) -> None:
+def _keep(
+    judge: OutsideJudge, job: Job, procs_files: list[str], place: Path, report_fd: int
+) -> None:
     """The life of a keeper. Never returns."""
     try:
         os.setsid()
         _have_own_places(place)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-        for path in hold.procs_files:
+        for path in procs_files:
             Path(path).write_text("0")
         baits = [Bait(specimen, place) for specimen in job.specimens]
         answers = _watch_runner(judge, job, [bait.source for bait in baits], place, report_fd)
