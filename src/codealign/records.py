@@ -318,12 +318,15 @@ def drop_torn_line(path: Path) -> None:
         file.truncate(0)
 
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def append_rows(file: IO[str], rows: Iterable[Mapping[str, Any] | Record]) -> None:
     """Write rows and flush; one `write` a row, so that a kill tears at most the last line."""
     try:
         for row in rows:
             plain = row.to_row() if isinstance(row, Record) else row
-            file.write(json.dumps(plain, ensure_ascii=False, separators=(",", ":")) + "\n")
+            file.write(_to_json(plain) + "\n")
         file.flush()
     except OSError as error:
         raise StorageError(

@@ -29,6 +29,8 @@ GRACE_S = 60.0
 CLOSE_TIMEOUT_S = 2.0
 """For a busy judge to tidy its cell away; an idle one takes milliseconds."""
 MAX_ANSWER_BYTES = 256 * 2**20
+READ_BYTES = 2**16
+"""What a pipe holds; a larger buffer would be mapped and unmapped for each verdict."""
 NUM_PROBLEMS_KEPT = 512
 NUM_AHEAD = 2
 """Tasks given to a process at a time: the next one is there when the first is done."""
@@ -164,7 +166,7 @@ class JudgeProcess:
         Raises:
             JudgeDied: it ended, or what came is not a frame.
         """
-        chunk = os.read(self.out_fd, 2**20)
+        chunk = os.read(self.out_fd, READ_BYTES)
         if not chunk:
             raise JudgeDied("ended")
         heard = self._heard
