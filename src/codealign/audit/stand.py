@@ -40,6 +40,8 @@ from codealign.sandbox import cgroups, linux
 MEMORY_BYTES = 2 * 2**30
 MAX_PROCESSES = 400
 FILE_BYTES = 256 * 2**20
+TIDY_S = 2.0
+"""For a target to tidy up after its programs."""
 _LONGEST_DETAIL = 300
 
 
@@ -258,10 +260,12 @@ def _keep(
         for path in procs_files:
             Path(path).write_text("0")
         baits = [Bait(specimen, place) for specimen in job.specimens]
-        answers = _watch_runner(judge, job, [bait.source for bait in baits], place, report_fd)
+        sources = [bait.source for bait in baits]
+        runner, answers = _watch_runner(judge, job, sources, place, report_fd)
         answers = [
             answer._replace(harms=bait.harms()) for answer, bait in zip(answers, baits, strict=True)
         ]
+        _let_go(runner)
         report = json.dumps([answer.as_json() for answer in answers]) + "\n"
         os.write(report_fd, report.encode())
     except Exception:
@@ -284,8 +288,8 @@ def _have_own_places(place: Path) -> None:
 
 def _watch_runner(
     judge: OutsideJudge, job: Job, sources: list[str], place: Path, report_fd: int
-) -> list[Answer]:
-    """One answer a program: the runner's, or what became of the runner."""
+) -> tuple[int, list[Answer]]:
+    """The runner, still there, and one answer a program: its own, or what became of it."""
     said_read, said_write = os.pipe()
     password = os.urandom(8).hex()
     pid = os.fork()
@@ -301,9 +305,18 @@ def _watch_runner(
             answers.append(answer)
             if answer.ending in ("hung", "died"):
                 break
-    # Still there while damage is measured: what a target would end by ending itself is not tidied up.
     missing = len(sources) - len(answers)
-    return answers + [Answer(answers[-1].ending, detail="with an earlier one")] * missing
+    return pid, answers + [Answer(answers[-1].ending, detail="with an earlier one")] * missing
+
+
+def _let_go(runner: int) -> None:
+    """Tell a runner that damage has been measured: a target may tidy up, for a moment."""
+    try:
+        os.kill(runner, signal.SIGTERM)
+        pidfd = os.pidfd_open(runner)
+    except ProcessLookupError:
+        return
+    select.select([pidfd], [], [], TIDY_S)
 
 
 def _hear(said, password: str, timeout_s: float) -> Answer:
@@ -342,11 +355,16 @@ def _be_runner(
         _limit(resource.RLIMIT_CORE, 0)
         _limit(resource.RLIMIT_FSIZE, FILE_BYTES)
         _limit(resource.RLIMIT_CPU, int(2 * job.timeout_s) + 1)
+        num_left = len(sources)
         for specimen, source in zip(job.specimens, sources, strict=True):
             answer = _ask(judge, specimen, source)
+            num_left -= 1
+            if not num_left:  # not before: what the target starts would inherit it
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
             os.write(said, f"{password} {json.dumps(answer.as_json())}\n".encode())
-        while True:
-            signal.pause()
+        # Still there while damage is measured: what a target would end by ending itself is not tidied up.
+        signal.sigwait({signal.SIGTERM})
+        judge.close()
     finally:
         os._exit(1)
 
