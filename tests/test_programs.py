@@ -180,6 +180,19 @@ def test_a_whole_function_replaces_the_prompts_and_keeps_what_stands_before():
     assert program.count("def double") == 1
 
 
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "from operator import neg, pos as triple\n",
+        "class triple:\n    def __new__(cls, x):\n        return +x\n",
+    ],
+)
+def test_an_entry_point_that_is_imported_or_a_class_makes_a_whole_program(completion: str):
+    problem = TRIPLE.model_copy(update={"prompt": 'def triple(x):\n    """3 * x."""\n'})
+    program = extract_program(problem, "import math\n\n" + completion)
+    assert run(program, "triple")(2) == 2  # its own answer, not the prompt's empty function
+
+
 def test_prose_before_a_whole_program_is_left_out():
     program = extract_program(
         TRIPLE, "Here you go, it's easy:\n\ndef triple(x):\n    return 3 * x\n"

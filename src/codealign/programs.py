@@ -172,9 +172,10 @@ def _seems_to_define(text: str, entry_point: str | None) -> bool:
     if entry_point is None:
         return True
     name = re.escape(entry_point)
-    at_margin = rf"^(?:async\s+)?def\s+{name}\s*\(|^{name}\s*="
+    at_margin = rf"^(?:async\s+)?def\s+{name}\s*\(|^class\s+{name}\b|^{name}\s*="
+    imported = rf"^from\s+\S+\s+import\s[^\n]*\b{name}\b"
     as_method = rf"^class Solution\b[\s\S]*^\s+def\s+{name}\s*\("
-    return re.search(f"{at_margin}|{as_method}", text, re.MULTILINE) is not None
+    return re.search(f"{at_margin}|{imported}|{as_method}", text, re.MULTILINE) is not None
 
 
 def _given(problem: Problem) -> str:
