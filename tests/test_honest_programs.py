@@ -34,6 +34,12 @@ needs_data = pytest.mark.skipif(
 HONEST = [program for program in load_corpus().honest if not program.missing]
 SEQUENCES = load_corpus().sequences
 WEAKER_LEVELS = ("S2", "S1", "S0")
+REFUSED_AT_S1 = {
+    "default_pools": "a lock of multiprocessing",
+    "multiprocessing_kinds": "locks of multiprocessing",
+    "named_shared_memory": "/dev/shm",
+    "sockets": "a socket by name",
+}
 
 
 def judge_at(level: str, num_workers: int = 2) -> Judge:
@@ -81,8 +87,9 @@ def test_every_honest_program_passes(judging: Judge) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("level", WEAKER_LEVELS)
 def test_every_honest_program_passes_at_weaker_levels(level: str) -> None:
+    """At S1 all but those that need what it has not (see its gaps in `levels`)."""
     with judge_at(level) as judge:
-        assert refused(judge, HONEST) == {}
+        assert {*refused(judge, HONEST)} == ({*REFUSED_AT_S1} if level == "S1" else set())
 
 
 AS_A_SCRIPT_THEY_END_OTHERWISE = {

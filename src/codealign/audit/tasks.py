@@ -256,6 +256,50 @@ _ALL = [
         "assert list(countdown(0)) == []",
         "assert sum(countdown(100)) == 5050",
     ),
+    _task(
+        'def repeated(text, times):\n    """A text, so many times over."""\n',
+        "    return text * times\n",
+        "assert repeated('ab', 3) == 'ababab'",
+        "assert repeated('x', 0) == ''",
+        "assert len(repeated('long ', 1_000_000)) == 5_000_000",
+        inputs=[["ab", 3], ["x", 0]],
+    ),
+    _task(
+        'def nested(depth):\n    """Empty lists in lists, so many levels of them."""\n',
+        "    return [] if depth == 1 else [nested(depth - 1)]\n",
+        "assert nested(1) == []",
+        "assert nested(3) == [[[]]]",
+        "assert str(nested(50)) == '[' * 50 + ']' * 50",
+        inputs=[[1], [3], [50]],
+    ),
+    _task(
+        'def extremes():\n    """Not a number, infinity, its negative, and negative zero: four floats in a list."""\n',
+        "    return [float('nan'), float('inf'), -float('inf'), -0.0]\n",
+        "assert [repr(number) for number in extremes()] == ['nan', 'inf', '-inf', '-0.0']",
+        "assert extremes()[0] != extremes()[0]",
+    ),
+    _task(
+        'def by_kind(items):\n    """A dict from each item (numbers, texts, tuples, None) to the name of its type."""\n',
+        "    return {item: type(item).__name__ for item in items}\n",
+        "assert by_kind([1, 'a', None, (1, 'b')]) == {1: 'int', 'a': 'str', None: 'NoneType', (1, 'b'): 'tuple'}",
+        "assert list(by_kind(['z', 2.5, 'a'])) == ['z', 2.5, 'a']",
+        "assert by_kind([]) == {}",
+    ),
+    _task(
+        'def total_price(prices):\n    """The exact sum of prices given as texts, as a Decimal."""\n',
+        "    from decimal import Decimal\n    return sum(map(Decimal, prices), Decimal(0))\n",
+        "assert total_price(['1.10', '2.20']) == Decimal('3.30')",
+        "assert str(total_price(['0.10', '0.20'])) == '0.30'",
+        "assert total_price([]) == 0",
+        helpers="from decimal import Decimal\n",
+    ),
+    _task(
+        'def encoded(text):\n    """The UTF-8 bytes of a text."""\n',
+        "    return text.encode('utf-8')\n",
+        "assert encoded('a\u00e9') == b'a\\xc3\\xa9'",
+        "assert encoded('') == b''",
+        "assert bytes(range(3)) == encoded('\\x00\\x01\\x02')",
+    ),
 ]
 
 TASKS = {task.name: task for task in _ALL}

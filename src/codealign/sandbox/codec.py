@@ -199,6 +199,11 @@ def _write_numpy(value: Any, outside: Outside, depth: int) -> Any:
     return {"n": [value.dtype.str, getattr(value, "shape", ()), value.tobytes().hex()]}
 
 
+def _of_library(module: str, name: str) -> Any:
+    """A class that there is a value of, for its own methods: a subclass may have others."""
+    return getattr(sys.modules[module], name)
+
+
 # Types of modules that are not imported here: a value of one proves that its module is loaded.
 _WRITERS_BY_NAME: dict[tuple[str, str], Writer] = {
     ("collections", "deque"): _write_deque,
@@ -206,13 +211,21 @@ _WRITERS_BY_NAME: dict[tuple[str, str], Writer] = {
     ("collections", "OrderedDict"): _pairs_writer("od", lambda value: value.items()),
     ("collections", "defaultdict"): _write_defaultdict,
     ("array", "array"): _write_array,
-    ("decimal", "Decimal"): _text_writer("D", lambda value: value.__class__.__str__(value)),
+    ("decimal", "Decimal"): _text_writer(
+        "D", lambda value: _of_library("decimal", "Decimal").__str__(value)
+    ),
     ("fractions", "Fraction"): lambda value, outside, depth: {
         "Q": [hex(value.numerator), hex(value.denominator)]
     },
-    ("datetime", "datetime"): _text_writer("dt", lambda value: value.isoformat()),
-    ("datetime", "date"): _text_writer("da", lambda value: value.isoformat()),
-    ("datetime", "time"): _text_writer("ti", lambda value: value.isoformat()),
+    ("datetime", "datetime"): _text_writer(
+        "dt", lambda value: _of_library("datetime", "datetime").isoformat(value)
+    ),
+    ("datetime", "date"): _text_writer(
+        "da", lambda value: _of_library("datetime", "date").isoformat(value)
+    ),
+    ("datetime", "time"): _text_writer(
+        "ti", lambda value: _of_library("datetime", "time").isoformat(value)
+    ),
     ("datetime", "timedelta"): _parts_writer("td", "days", "seconds", "microseconds"),
     ("datetime", "timezone"): _write_zone,
     ("uuid", "UUID"): _text_writer("U", lambda value: value.hex),

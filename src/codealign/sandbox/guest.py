@@ -42,8 +42,8 @@ NUM_CORES = 2
 """What a program is told: pools of default size fit its limits, on a machine of any size."""
 OWN_FRAMES = 24
 """Call depth of the guest itself, which the recursion limit of a program must not pay for."""
-THREAD_STACK_BYTES = 8 * 2**20
-"""Python's usual one; else it were what the shell that started the judge has as its limit."""
+THREAD_STACK_BYTES = 4 * 2**20
+"""So that as many threads as a program may have fit its memory, whatever stack limit the judge was started with."""
 NUM_WARM_UPS = 24
 
 _exit = os._exit
@@ -76,6 +76,18 @@ def pose_as_script(scratch_dir: str) -> None:
     _thread.stack_size(THREAD_STACK_BYTES)
     sys.setrecursionlimit(sys.getrecursionlimit() + OWN_FRAMES)
     os.register_at_fork(after_in_child=_become_descendant)
+
+
+def leave_tracking_to_the_cell() -> None:
+    """Where a program can start no other: `multiprocessing` finds its tracker of shared memory started.
+
+    The tracker removes what a process forgot; here that goes with the scratch space it is in.
+    """
+    tracker = ModuleType("multiprocessing.resource_tracker")
+    for name in ("ensure_running", "register", "unregister"):
+        setattr(tracker, name, lambda *arguments: None)
+    tracker.getfd = lambda: -1  # type: ignore[attr-defined]
+    sys.modules[tracker.__name__] = tracker
 
 
 def _writer_to_a_pipe(fd: int, like: Any) -> Any:

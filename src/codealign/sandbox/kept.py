@@ -25,6 +25,17 @@ MESSAGE_LENGTH = 2000
 MAX_CAUSES = 4
 _KNOWN = {"function", "method", "builtin_function_or_method", "generator", "module", "code"}
 _IMMUTABLE = (int, float, complex, str, bytes, tuple, frozenset)
+_LIBRARY_VALUES = frozenset(
+    [
+        ("decimal", "Decimal"),
+        ("fractions", "Fraction"),
+        ("datetime", "date"),
+        ("datetime", "time"),
+        ("datetime", "timedelta"),
+        ("uuid", "UUID"),
+    ]
+)
+"""Values of the library; a subclass of the program's own goes out as the value it is made of."""
 _NAME_LENGTH = 80
 
 
@@ -79,6 +90,8 @@ class Handles:
         if kind.__module__ == "pathlib" and hasattr(value, "as_posix"):
             pure = "pw" if "Windows" in kind.__name__ else "pp"
             return {"x": [{pure: str(value)}, self.keep(value)]}
+        if any((base.__module__, base.__name__) in _LIBRARY_VALUES for base in kind.__mro__):
+            return reduced(value, self.outside, depth)
         return {"h": self.keep(value)}
 
     def keep(self, value: Any) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from codealign.sandbox.limits import WALL_PER_CPU, Limits
 SCRATCH = ("/tmp", "/dev/shm")
 # Without access times: that a program has read the directory is no trace that would have it made anew.
 _SCRATCH_FLAGS = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_NOATIME
-MAX_FDS = 256
+MAX_FDS = 64
 STACK_BYTES = 64 * 2**20
 
 
@@ -213,6 +213,8 @@ def serve(control_fd: int, settings: Settings) -> None:
     control = _socket.socket(fileno=control_fd)
     spaces = scratch_spaces(settings)
     guest.pose_as_script(settings.scratch_dir)
+    if settings.namespaces:
+        guest.leave_tracking_to_the_cell()
     set_limits(settings.limits, settings.max_tasks, settings.base_bytes)
     settings.guest.warm_up()
     gc.collect()
