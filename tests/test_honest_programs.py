@@ -132,6 +132,10 @@ def test_one_plain_process_accepts_it_too(program: Specimen, tmp_path: Path) -> 
 # --- sequences ----------------------------------------------------------------------------------
 
 
+STEPS_BROKEN_AT_S1 = {"access_times/2_uses"}
+"""The scratch directory is emptied there, not made anew: that it has been read is one bit for the next program."""
+
+
 def broken_steps(judge: Judge) -> list[tuple[str, str, str, str]]:
     """Steps of sequences that did not end as their role says; a helper may end as it likes."""
     steps = [step for sequence in SEQUENCES for step in sequence.steps]
@@ -153,7 +157,9 @@ def test_no_program_reaches_the_next() -> None:
 @pytest.mark.parametrize("level", ["S2", "S1"])
 def test_no_program_reaches_the_next_at_weaker_levels(level: str) -> None:
     with judge_at(level, num_workers=1) as judge:
-        assert broken_steps(judge) == []
+        assert {step for step, *_ in broken_steps(judge)} == (
+            STEPS_BROKEN_AT_S1 if level == "S1" else set()
+        )
 
 
 # --- whole programs -----------------------------------------------------------------------------
