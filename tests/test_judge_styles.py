@@ -6,7 +6,12 @@ must say the same. Rows whose name starts with "wrong" fail in both.
 
 from __future__ import annotations
 
+import collections
+import functools
+import io
+import json
 import textwrap
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,9 +19,12 @@ import pytest
 
 from codealign.errors import SandboxError
 from codealign.judging.referee import Referee
-from codealign.records import AssertTests, Problem
+from codealign.records import AssertTests, Problem, StdioTests
 from codealign.sandbox import Limits, open_cell
+from codealign.sandbox.asking import line_numbers
 from codealign.sandbox.cell import numpy_dirs
+from codealign.sandbox.lending import Lender
+from codealign.sandbox.remote import CannotCross
 
 LIMITS = Limits(cpu_s=2.0, wall_s=8.0, memory_bytes=256 * 2**20)
 
@@ -1190,3 +1198,208 @@ def test_emptying_the_argument_does_not_empty_what_is_expected(bench: Bench) -> 
     cheat = "def f(xs):\n    xs.clear()\n    return []"
     assert bench.judge(problem, cheat)["outcome"] == "failed"
     assert bench.judge(problem, "def f(xs): return sorted(xs)")["passed"]
+
+
+# --- where in the program -----------------------------------------------------------------------
+
+BRANCHES = """
+    def sign(n):
+        if n > 0:
+            return 1
+        if n < 0:
+            return [][n]
+        return 0
+
+    def f(n):
+        return sign(n)
+"""
+# Line 1 is empty: `def sign` is line 2, its branches are 3-7, `def f` 9 and 10.
+
+
+def test_an_error_names_the_programs_line(bench: Bench) -> None:
+    tests = AssertTests(asserts=["assert f(1) == 1", "assert f(-1) == -1", "assert f(0) == 1"])
+    judged = bench.judge(Problem(task_id="t", prompt="", entry_point="f", tests=tests), BRANCHES)
+    assert [test.get("error_line") for test in judged["tests"]] == [None, 6, None]
+
+
+def test_coverage_tells_each_tests_lines_apart(bench: Bench) -> None:
+    tests = AssertTests(asserts=["assert f(1) == 1", "assert f(0) == 0", "assert f(-1) == -1"])
+    problem = Problem(task_id="t", prompt="", entry_point="f", tests=tests)
+    covering = Bench(Referee(bench.referee.cell, LIMITS, coverage=True))
+    judged = covering.judge(problem, BRANCHES)
+    assert judged["import_lines"] == [2, 9]
+    assert [test["lines"] for test in judged["tests"]] == [
+        [3, 4, 10],
+        [3, 5, 7, 10],
+        [3, 5, 6, 10],
+    ]
+    assert "lines" not in bench.judge(problem, BRANCHES)["tests"][0]
+
+
+def test_coverage_of_whole_programs(bench: Bench) -> None:
+    tests = StdioTests(inputs=["1\n", "-1\n"], outputs=["yes", "no"])
+    problem = Problem(task_id="t", prompt="", tests=tests)
+    covering = Bench(Referee(bench.referee.cell, LIMITS, coverage=True))
+    source = "if int(input()) > 0:\n    print('yes')\nelse:\n    print('no')\n"
+    judged = covering.judge(problem, source)
+    assert [test["lines"] for test in judged["tests"]] == [[1, 2], [1, 4]]
+
+
+def test_a_claim_of_lines_is_believed_only_as_far_as_it_is_one() -> None:
+    assert line_numbers([3, 1, 3, -1, 0, True, "2", 10**9, None]) == [1, 3]
+    assert line_numbers({"a": 1}) == []
+    assert len(line_numbers(list(range(1, 50_000)))) == 10_000
+
+
+# --- what a program can do with what a test lends it --------------------------------------------
+
+EXPECTED = 41
+
+
+def closing_over() -> Any:
+    secret = EXPECTED
+    return lambda n: n + secret
+
+
+def generating() -> Iterator[int]:
+    secret = EXPECTED
+    yield secret - 41
+
+
+class OfTheTest:
+    """Stands for a class that a test defines."""
+
+    limit = 3
+
+    def __init__(self) -> None:
+        self.shown, self._hidden, self.lock = 1, EXPECTED, threading.Lock()
+
+    def check(self) -> int:
+        return self._hidden
+
+
+OfTheTest.__module__ = "test"
+
+REFUSED = [
+    *[(closing_over(), "getattr", [name]) for name in ("__globals__", "__closure__", "__code__")],
+    *[(closing_over(), "getattr", [name]) for name in ("func_code", "__class__", "__self__", 3)],
+    *[
+        (closing_over(), "special", [name])
+        for name in ("__getattribute__", "__reduce__", "__get__")
+    ],
+    *[(generating(), "getattr", [name]) for name in ("gi_frame", "gi_code", "gi_yieldfrom")],
+    *[([].append, "getattr", [name]) for name in ("__self__", "__module__", "__name__")],
+    (functools.partial(print, EXPECTED), "getattr", ["args"]),
+    (functools.partial(print, EXPECTED), "getattr", ["func"]),
+    (iter([EXPECTED]), "getattr", ["__reduce__"]),
+    (iter([EXPECTED]), "special", ["__reduce__"]),
+    (OfTheTest(), "getattr", ["_hidden"]),
+    (OfTheTest(), "getattr", ["__dict__"]),
+    (OfTheTest(), "getattr", ["lock"]),
+    (OfTheTest(), "setattr", ["check", None]),
+    (OfTheTest(), "setattr", ["_hidden", 1]),
+    (OfTheTest(), "call", []),
+    (OfTheTest, "setattr", ["limit", 1]),
+    (OfTheTest(), "delattr", ["shown"]),
+    (io.StringIO("x"), "getattr", ["__init__"]),
+    (io.StringIO("x"), "setattr", ["x", 1]),
+]
+
+
+@pytest.mark.parametrize(("lent", "operation", "arguments"), REFUSED)
+def test_lent_objects_give_nothing_else(lent: Any, operation: str, arguments: list[Any]) -> None:
+    lender = Lender()
+    number = lender.lend(lent)["id"]
+    word, told = lender.answer(lambda: lender.use(operation, number, arguments, {}))
+    assert word == "raised"
+    assert "AttributeError" in told["kinds"] or operation == "setattr"
+    assert str(EXPECTED) not in json.dumps(told)
+
+
+def test_only_what_was_lent_can_be_used() -> None:
+    lender = Lender()
+    for number in (0, -1, 10**9, "0", True, None, [0]):
+        word, told = lender.answer(lambda number=number: lender.use("call", number, [], {}))
+        assert (word, "LookupError" in told["kinds"]) == ("raised", True)
+    with pytest.raises(CannotCross):
+        lender.encode(threading.Lock())
+    assert lender.encode(max) == {"N": ["builtins", "max"]}
+    assert lender.encode(collections.OrderedDict.fromkeys)["J"]["specials"] == ["__call__"]
+
+
+FORGED = """
+import os, json
+def frame(value):
+    body = json.dumps(value).encode()
+    os.write(3, len(body).to_bytes(4, "big") + body)
+def f(g):
+    frame({})
+    return g(1)
+"""
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        '[0, "uses", "call", 0, [], {}]',
+        '[0, "told", 1]',
+        '[0, "value", 42]',
+        '[True, "handed", []]',
+        '{"uses": 1}',
+    ],
+)
+def test_a_forged_use_is_a_violation(bench: Bench, forged: str) -> None:
+    tests = AssertTests(asserts=["assert f(lambda n: 41) == 42"])
+    problem = Problem(task_id="t", prompt="", entry_point="f", tests=tests)
+    program = FORGED.replace("frame({})", f"frame(json.loads({forged.replace('True', 'true')!r}))")
+    assert bench.judge(problem, program)["outcome"] == "violation"
+
+
+def test_an_endless_game_of_calls_ends(bench: Bench) -> None:
+    tests = AssertTests(asserts=["def g(n): return f(g, n + 1)\nassert f(g, 0) == 0"])
+    problem = Problem(task_id="t", prompt="", entry_point="f", tests=tests)
+    judged = bench.judge(problem, "def f(g, n): return g(n)")
+    assert (judged["outcome"], judged["detail"]) == ("failed", "RecursionError")
+
+
+LIARS = {
+    "every operator": "class A:\n    def __getattr__(self, name): return 0\n"
+    + "".join(
+        f"    def __{name}__(self, *o): return {value}\n"
+        for name, value in (
+            ("eq", True),
+            ("sub", 0),
+            ("rsub", 0),
+            ("lt", True),
+            ("le", True),
+            ("abs", 0),
+        )
+    )
+    + "def f(n): return A()",
+    "an int that is none": "class A(int):\n    __eq__ = lambda s, o: True\n    __sub__ = lambda s, o: 0\n"
+    "    __rsub__ = lambda s, o: 0\n    __hash__ = int.__hash__\ndef f(n): return A(7)",
+    "a class as entry point": "class f:\n    def __init__(self, n): pass\n    def __sub__(self, o): return 0\n"
+    "    def __lt__(self, o): return True\n    def __eq__(self, o): return True",
+    "a list that is none": "class A(list):\n    def __eq__(self, o): return True\n"
+    "    def __contains__(self, o): return True\ndef f(n): return A()",
+}
+
+
+@pytest.mark.parametrize("program", LIARS.values(), ids=LIARS)
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert f(1) == 41",
+        "assert abs(f(1) - 41) < 1e-6",
+        "assert 41 == f(1)",
+        "assert f(1) in [41, 42]",
+        "assert math.isclose(f(1), 41)",
+        "assert f(1) == f(1) + 0 == 41",
+        "assert 41 in f(1)",
+    ],
+)
+def test_lying_objects_are_not_believed(bench: Bench, program: str, test: str) -> None:
+    tests = AssertTests(asserts=[test], setup="import math")
+    columns = {"canonical_solution": "def f(n): return 41", "solution_is_continuation": False}
+    problem = Problem(task_id="t", prompt="", entry_point="f", tests=tests, **columns)
+    assert not bench.judge(problem, program)["passed"]

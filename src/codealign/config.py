@@ -184,6 +184,8 @@ class JudgeConfig(Section):
     trust_tests: bool = True
     """False runs every problem's test code in a sandbox of its own, as a problem's `trusted: false` column
     does for that problem; for tests that a model wrote."""
+    coverage: bool = False
+    """Each test of a verdict says which lines of the program ran (`lines`); docs/judge.md has the cost."""
     extract: Literal["auto", "raw", "stop_words", "syntax_tree", "chat"] = "auto"
     """How a completion is cut to its program; see codealign.programs."""
     cache: bool = True

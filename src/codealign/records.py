@@ -141,6 +141,10 @@ class TestResult(Record):
     inputs: str | None = None
     expected: str | None = None
     actual: str | None = None
+    error_line: int | None = None
+    """The program's line that an exception passed last; its claim."""
+    lines: list[int] | None = None
+    """With `judge.coverage`: the program's lines that ran during this test; its claim."""
 
 
 class Verdict(Record):
@@ -166,6 +170,8 @@ class Verdict(Record):
     cpu_s: float = 0.0
     wall_s: float = 0.0
     peak_bytes: int = 0
+    import_lines: list[int] | None = None
+    """With `judge.coverage`: the program's lines that ran before the first test."""
     program: str = ""
     isolation: str = ""
     retried: str = ""

@@ -80,6 +80,7 @@ class JudgeProcess:
                 "limits": limits._asdict(),
                 "expected_dir": str(expected_dir or ""),
                 "trust_tests": config.trust_tests,
+                "coverage": config.coverage,
             }
         )
 

@@ -33,6 +33,7 @@ from codealign.judging.styles import (
     run_tests,
 )
 from codealign.judging.untrusted import TestsMisbehaved, UntrustedTests
+from codealign.sandbox.asking import line_numbers
 from codealign.sandbox.cell import Cell
 from codealign.sandbox.limits import Limits
 from codealign.sandbox.protocol import Ending, Execution
@@ -85,11 +86,13 @@ class Referee:
         *,
         open_test_cell: Callable[[], Cell] | None = None,
         trust_tests: bool = True,
+        coverage: bool = False,
     ) -> None:
         self.cell, self.limits = cell, limits
         self._expected = ExpectedOutputs(expected_dir)
         self._open_test_cell, self._trust_tests = open_test_cell, trust_tests
         self._test_cell: Cell | None = None
+        self._coverage = coverage
         self._unproved: set[str] = set()
         self._styles: dict[str, Style | StdioStyle | UntrustedTests | BrokenProblem] = {}
         self._references: dict[str, str] = {}
@@ -220,7 +223,9 @@ class Referee:
     def _judge_calls(
         self, style: Style, program: str, card: Scorecard, limits: Limits
     ) -> dict[str, Any]:
-        execution = self.cell.start(program, limits, names=style.wanted)
+        execution = self.cell.start(program, limits, names=style.wanted, coverage=self._coverage)
+        if self._coverage:
+            card.covered = execution.covered_lines
         try:
             whole = self._run_tests(execution, style, card)
         finally:
@@ -259,7 +264,7 @@ class Referee:
         endings: list[Ending] = []
         left = limits
         for number, text in enumerate(style.inputs):
-            finding, output, ending = self._run_whole(program, text, left)
+            finding, output, ending = self._run_whole(program, text, left, card, number)
             endings.append(ending)
             card.test(number)
             if finding is None:
@@ -276,18 +281,22 @@ class Referee:
         return verdict_row(card, None, endings)
 
     def _run_whole(
-        self, program: str, text: str, limits: Limits
+        self, program: str, text: str, limits: Limits, card: Scorecard, number: int
     ) -> tuple[Finding | None, str, Ending]:
         """Run a whole program on one input: what went wrong, its output, how it ended."""
-        execution = self.cell.start(program, limits, stdin=text.encode("utf-8", "surrogatepass"))
+        stdin = text.encode("utf-8", "surrogatepass")
+        execution = self.cell.start(program, limits, stdin=stdin, coverage=self._coverage)
         finding = None
         try:
-            execution.begin()
+            told = execution.begin()
+            if self._coverage:
+                card.lines[number] = line_numbers(told.get("lines"))
             execution.wait_end()
         except SyntaxError as error:
             finding = Finding("syntax_error", "", str(error)[:200])
         except (ProgramError, ProgramExit) as error:
             finding = explain(error)
+            card.error_lines[number] = error.line
         except ProgramEnded:
             execution.wait_end()
         finally:
@@ -397,6 +406,7 @@ def verdict_row(card: Scorecard, whole: Finding | None, endings: list[Ending]) -
         "tests_passed": sum(f is not None and f.outcome == "passed" for f in card.findings),
         "tests_total": len(card.findings),
         "tests": list(_test_rows(card)),
+        **({} if card.import_lines is None else {"import_lines": card.import_lines}),
         "cpu_s": round(sum(ending.cpu_s for ending in endings), 6),
         "wall_s": round(sum(ending.wall_s for ending in endings), 6),
         "peak_bytes": max((ending.peak_bytes for ending in endings), default=0),
@@ -416,9 +426,14 @@ def _first_failure(card: Scorecard) -> Finding:
 
 def _test_rows(card: Scorecard) -> Iterator[dict[str, Any]]:
     num_texts = 0
-    for name, finding, texts in zip(card.names, card.findings, card.texts, strict=True):
+    columns = zip(card.names, card.findings, card.texts, card.error_lines, card.lines, strict=True)
+    for name, finding, texts, error_line, lines in columns:
         finding = finding or Finding("not_judged")
-        row = {"name": name, "outcome": finding.outcome}
+        row: dict[str, Any] = {"name": name, "outcome": finding.outcome}
+        if error_line:
+            row["error_line"] = error_line
+        if lines is not None:
+            row["lines"] = lines
         if finding.outcome != "passed":
             num_texts += 1
             row["message"] = finding.message

@@ -7,6 +7,7 @@ patience) stops the rest. Texts for people are made from plain data, on failure 
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from codealign.sandbox.remote import ProgramError, ProgramExit, Remote, is_remote, state_of
@@ -93,6 +94,13 @@ class Scorecard:
         self.names = names
         self.findings: list[Finding | None] = [None] * len(names)
         self.texts: list[dict[str, str]] = [{} for _ in names]
+        self.error_lines: list[int] = [0] * len(names)
+        """Where in the program an exception passed last; 0 for none."""
+        self.lines: list[list[int] | None] = [None] * len(names)
+        """With coverage: lines of the program that ran during each test."""
+        self.import_lines: list[int] | None = None
+        """With coverage: lines that ran before the first test."""
+        self.covered: Callable[[], list[int]] | None = None
         self._current = 0
         self._forget()
 
@@ -111,10 +119,14 @@ class Scorecard:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
         if error is None:
             self.findings[self._current] = PASSED
-            return True
-        if isinstance(error, BrokenProblem) or not isinstance(error, (Exception, ProgramExit)):
+        elif isinstance(error, BrokenProblem) or not isinstance(error, (Exception, ProgramExit)):
             return False
-        self.fail(explain(error))
+        else:
+            self.fail(explain(error))
+            if isinstance(error, ProgramError | ProgramExit):
+                self.error_lines[self._current] = error.line
+        if self.covered is not None:
+            self.lines[self._current] = self.covered()
         return True
 
     def fail(self, finding: Finding) -> None:

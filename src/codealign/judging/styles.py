@@ -82,6 +82,8 @@ def run_tests(style: Style, program: Program, card: Scorecard) -> Finding | None
         name = style.needed
         if name and name not in found:
             return Finding("syntax_error", "no_entry_point", f"the program defines no {name!r}")
+        if card.covered is not None:
+            card.import_lines = card.covered()
         style.run(found, card)
         return None
     except SyntaxError as error:

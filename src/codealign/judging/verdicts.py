@@ -307,6 +307,7 @@ class _Desk:
             running.pool.level,
             runner_version(),
             judge.config.trust_tests,
+            judge.config.coverage,
         ]
         self._columns: Row = {
             "limits": judge.limits._asdict(),
@@ -327,7 +328,9 @@ class _Desk:
         known = self._by_text.get(text)
         form = ""
         if known is None:
-            form = cache_key(problem_key, candidate.program, self._setting)
+            # Which lines ran depends on the layout, which is left out of the key otherwise.
+            layout = [candidate.program] if self._judge.config.coverage else []
+            form = cache_key(problem_key, candidate.program, [*self._setting, *layout])
             known = self._by_form.get(form)
         if known is not None:
             self._remember(self._by_text, text, known)
@@ -366,17 +369,22 @@ class _Desk:
             CodealignError: no judge could be had, or the problem can't be sent to one.
         """
         row = item.task.result()
+        text_hash = _text_hash(item.candidate.program)
         if item.is_first:
+            row["judged_text"] = text_hash
             self._store(item)
             self._judge.tally.num_judged += 1
             self._judge.tally.num_retried += bool(row.get("retried"))
         candidate = item.candidate
+        row = dict(row)
+        if row.pop("judged_text", None) != text_hash:
+            row["tests"] = [_without_line(test) for test in row.get("tests", ())]
         return candidate, row | self._columns | {
             "task_id": candidate.problem.task_id,
             "sample_index": candidate.sample_index,
             "program": candidate.program,
             "problem_hash": item.task.key,
-            "program_hash": _text_hash(candidate.program),
+            "program_hash": text_hash,
         }
 
     def _store(self, item: _Waiting) -> None:
@@ -390,6 +398,11 @@ class _Desk:
             item.task.dropped = True
             if item.is_first:
                 self._store(item)
+
+
+def _without_line(test: Row) -> Row:
+    """A test's row for the same program in another layout, where lines have other numbers."""
+    return {name: value for name, value in test.items() if name != "error_line"}
 
 
 def _text_hash(text: str) -> str:

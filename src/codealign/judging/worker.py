@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> None:
         Path(setting["expected_dir"]) if is_safe else None,
         open_test_cell=lambda: open_test_cell(opened.cell),
         trust_tests=setting["trust_tests"],
+        coverage=setting["coverage"],
     )
     try:
         serve(requests, fd_out, referee)

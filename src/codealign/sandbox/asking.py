@@ -20,6 +20,8 @@ from codealign.sandbox.handed import Handed
 from codealign.sandbox.lending import Lender
 from codealign.sandbox.proxies import ProgramClass, Proxies
 
+MAX_LINES, MAX_LINE = 10_000, 1_000_000
+"""Of a program's coverage."""
 MAX_NESTED = 40
 """Questions inside uses of lent objects inside questions."""
 
@@ -91,6 +93,10 @@ class Asking:
                 case _:
                     raise self._violation("an answer that nobody asked for")
 
+    def covered_lines(self) -> list[int]:
+        """See `protocol.Execution.covered_lines`."""
+        return line_numbers(self.ask("lines"))
+
     def _take_back(self, handed: Handed, nodes: Any) -> Any:
         """The value of a call, and what it did to the containers in its arguments."""
         try:
@@ -147,3 +153,11 @@ class Asking:
             except LookupError:
                 raise self._violation("an exception that the test did not raise") from None
         return self._decode({"E": told})
+
+
+def line_numbers(claim: Any) -> list[int]:
+    """A program's list of its own line numbers, as far as it is one: sorted, each once, at most MAX_LINES."""
+    if type(claim) is not list:
+        return []
+    numbers = {item for item in claim if type(item) is int and 0 < item <= MAX_LINE}
+    return sorted(numbers)[:MAX_LINES]

@@ -226,13 +226,19 @@ class Cell:
         *,
         names: Sequence[str] = (),
         stdin: bytes | None = None,
+        coverage: bool = False,
     ) -> CellExecution:
         """Start a program; see `protocol.Sandbox.start`.
 
         Raises:
             CellDied: the zygote does not take the job.
         """
-        start = {"source": program, "names": list(names), "main": stdin is not None}
+        start = {
+            "source": program,
+            "names": list(names),
+            "main": stdin is not None,
+            "coverage": coverage,
+        }
         return self.run(start, limits, stdin)
 
     def run(

@@ -6,7 +6,7 @@ What is promised is only that an *honest* program behaves as it would in one pro
 
 The conversation, over a socket that belongs to this program alone:
 
-    judge   {"source", "names", "main"}         start
+    judge   {"source", "names", "main", "coverage"}     start
     guest   ["ready", {name: value}] | ["error", exception] | ["syntax", name, message]
     judge   [nonce, operation, [arguments], {keywords}]
     guest   [nonce, "value", value] | [nonce, "error", exception]
@@ -293,6 +293,8 @@ def answer(request: list[Any], handles: Handles) -> list[Any]:
     try:
         plain = [handles.decode(item) for item in arguments]
         named = {name: handles.decode(item) for name, item in keywords.items()}
+        if operation == "lines":
+            return [nonce, "value", handles.coverage.take()]
         if operation == "plain":
             return [nonce, "value", handles.reduced(plain[0])]
         if operation == "hand":
@@ -321,9 +323,11 @@ def answer_handed(
         return [nonce, "error", told]
 
 
-def run_main(job_fd: int, source: str) -> None:
+def run_main(job_fd: int, source: str, coverage: bool) -> None:
     """A whole program: run it, its exit hooks and its flush, then say how it ended."""
     handles = Handles(_program_path)
+    if coverage:
+        handles.coverage.start()
     outcome = load(source, "__main__", handles)
     if isinstance(outcome, list) and outcome[0] == "error" and "SystemExit" in outcome[1]["kinds"]:
         outcome = ["ready", {}]  # the answer of such a program is its output, however it stops
@@ -331,16 +335,20 @@ def run_main(job_fd: int, source: str) -> None:
         finish_interpreter(sys.modules["__main__"])
     except BaseException as error:
         outcome = ["error", handles.describe(error)]
-    frames.send(job_fd, outcome if isinstance(outcome, list) else ["ready", {}])
+    if not isinstance(outcome, list) or outcome[0] == "ready":
+        outcome = ["ready", {"lines": handles.coverage.take()} if coverage else {}]
+    frames.send(job_fd, outcome)
 
 
 def serve(job_fd: int, start: dict[str, Any]) -> None:
     """The life of one program. Returns when the judge hangs up."""
     if start["main"]:
-        run_main(job_fd, start["source"])
+        run_main(job_fd, start["source"], start["coverage"])
         return
     handles = Handles(_program_path)
     handles.ask = Line(job_fd, handles).use
+    if start["coverage"]:
+        handles.coverage.start()
     outcome = load(start["source"], "program", handles)
     ready = isinstance(outcome, ModuleType)
     frames.send(job_fd, find_globals(outcome, start["names"], handles) if ready else outcome)
@@ -430,7 +438,7 @@ def f(x: int, *, y: Tuple[int, ...] = (2,)) -> List[int]:
 
 def warm_up() -> None:
     """Serve dummy programs in this very process, so that children find settled caches and arenas."""
-    start = {"source": _DUMMY, "names": ["f"], "main": False}
+    start = {"source": _DUMMY, "names": ["f"], "main": False, "coverage": False}
     for number in range(NUM_WARM_UPS):
         ours, theirs = os.pipe()
         call = [number, "call", [{"h": 0}, number], {"y": {"t": [1, 2]}}]

@@ -16,6 +16,7 @@ from typing import Any
 from codealign.sandbox import graph
 from codealign.sandbox.borrowed import Borrowings
 from codealign.sandbox.codec import TooDeep, decode, encode, reduced
+from codealign.sandbox.covering import Coverage
 from codealign.sandbox.specials import specials_of
 
 # A program that redefines builtins redefines its own; see `guest`.
@@ -44,6 +45,7 @@ class Handles:
 
     def __init__(self, program_path: str) -> None:
         self._program_path = program_path
+        self.coverage = Coverage(program_path)
         self.objects: list[Any] = []
         self._numbers: dict[int, int] = {}
         self._described: dict[type, int] = {}

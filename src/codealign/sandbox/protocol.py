@@ -53,6 +53,10 @@ class Execution(Protocol):
         """One operation in the program, for instance `ask("call", function, 1, 2)`."""
         ...
 
+    def covered_lines(self) -> list[int]:
+        """With coverage: lines of the program that ran since this was last asked, in order. Its claim."""
+        ...
+
     def wait_end(self) -> None:
         """For a whole program: take in its output until it has ended."""
         ...
@@ -74,8 +78,10 @@ class Sandbox(Protocol):
         *,
         names: Sequence[str] = (),
         stdin: bytes | None = None,
+        coverage: bool = False,
     ) -> Execution:
-        """Start a program. With `stdin` it is a whole program reading that; else it defines `names`."""
+        """Start a program. With `stdin` it is a whole program reading that; else it defines `names`.
+        With `coverage` it keeps count of its lines."""
         ...
 
     def close(self) -> None: ...

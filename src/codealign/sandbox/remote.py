@@ -137,11 +137,17 @@ def rebuild_error(told: ToldError, kind: type[BaseException] | None = None) -> B
     except Exception:  # a class that wants other arguments than it keeps
         error = kind.__new__(kind)
         error.args = told.arguments
-    state = {"type_name": told.type_name, "message": told.message, "line": told.line}
+    state = {
+        "type_name": told.type_name,
+        "message": told.message,
+        "line": told.line if 0 < told.line <= MAX_LINE else 0,
+    }
     vars(error).update(state)
     return error
 
 
+MAX_LINE = 1_000_000
+"""A program has no more lines than that."""
 _error_classes: dict[type[BaseException], type[BaseException]] = {}
 
 
