@@ -26,11 +26,13 @@ from typing import Any, NamedTuple
 
 from differences import Compared, differences, print_differences
 from one_process import Question, judge_elsewhere
+from proctree import tree_cpu_s
 from sources import machine, recorded_programs
 
 from codealign.config import JudgeConfig, LimitsConfig
 from codealign.judging import Candidate, Judge
 from codealign.records import CheckTests, Problem, Verdict
+from codealign.sandbox import linux
 
 TIMEOUT_S = 3.0
 BAR = 0.9995
@@ -100,6 +102,8 @@ class OurSide(NamedTuple):
     isolation: str
     num_judged: int
     wall_s: float
+    cpu_s: float
+    """Of everything: driver, judge processes, cells, programs."""
 
 
 def our_verdicts(wanted: list[Item], work_dir: Path) -> OurSide:
@@ -110,13 +114,14 @@ def our_verdicts(wanted: list[Item], work_dir: Path) -> OurSide:
     config = JudgeConfig(limits=LimitsConfig(cpu_s=TIMEOUT_S), cache=False)
     with Judge(config) as judge, path.open("a", encoding="utf-8") as file:
         isolation = judge.isolation
-        started = time.monotonic()
+        started, cpu_s = time.monotonic(), tree_cpu_s()
         candidates = (Candidate(item.problem, item.program) for item in missing)
         for item, verdict in zip(missing, judge.verdicts(candidates), strict=True):
             known[item.index] = verdict
             file.write(json.dumps({"index": item.index, **verdict.to_row()}) + "\n")
-        wall_s = time.monotonic() - started
-    return OurSide([known[item.index] for item in wanted], isolation, len(missing), wall_s)
+        wall_s, cpu_s = time.monotonic() - started, tree_cpu_s() - cpu_s
+    verdicts = [known[item.index] for item in wanted]
+    return OurSide(verdicts, isolation, len(missing), wall_s, cpu_s)
 
 
 # --- the comparison ------------------------------------------------------------------------------
@@ -151,6 +156,7 @@ def report(wanted: list[Item], ours: OurSide, theirs: dict[str, str]) -> dict[st
         "isolation": ours.isolation,
         "judged_now": ours.num_judged,
         "wall_s": round(ours.wall_s, 1),
+        "cpu_s": round(ours.cpu_s, 1),
         "differences": [{**row._asdict(), "num": times[key]} for key, row in distinct.items()],
     }
 
@@ -164,7 +170,9 @@ def print_report(told: dict[str, Any]) -> None:
         f"equal in {told['equal']:.4%} (at least {BAR:.2%}); unexplained: {told['unexplained']}; equal programs "
         f"without equal verdicts here: {told['disagreeing_duplicates']}"
     )
-    print(f"{told['judged_now']} judged now at {told['isolation']}, in {told['wall_s']} s")
+    print(
+        f"{told['judged_now']} judged now at {told['isolation']}: {told['wall_s']} s, {told['cpu_s']} s of CPU time"
+    )
     print_differences(told["differences"])
 
 
@@ -175,6 +183,7 @@ def main() -> None:
     parser.add_argument("--num", type=int, help="only so many completions, spread evenly")
     parser.add_argument("--json", action="store_true")
     options, here = parser.parse_args(), machine()
+    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     options.work_dir.mkdir(parents=True, exist_ok=True)
     wanted = items(options.num)
     python = options.peers_python or sys.executable

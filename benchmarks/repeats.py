@@ -74,7 +74,11 @@ def run(phase: Phase, candidates: list[Candidate], num_repeats: int) -> Outcome:
     with Judge(config) as judge, busy(phase.num_spinners):
         for number in range(num_repeats):
             verdicts.append(list(judge.verdicts(candidates)))
-            print(f"{phase.name}: repeat {number + 1} of {num_repeats}", file=sys.stderr)
+            num_failed = sum(not verdict.passed for verdict in verdicts[-1])
+            print(
+                f"{phase.name}: repeat {number + 1} of {num_repeats}, {num_failed} not passed",
+                file=sys.stderr,
+            )
     flakes = [
         {
             "repeat": number,
