@@ -28,6 +28,7 @@ import marshal
 import os
 import random
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -507,6 +508,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     options, here = parse(), machine()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cgroups are removed
     chosen = tasks(options.num_fast)
     num_fast = len(chosen) - len(SLOW)
     groups = (range(num_fast), range(num_fast, len(chosen)))
