@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,48 +87,57 @@ def count_all() -> Count:
 
 
 def _private_kb(place: Path) -> int:
-    for line in (place / "smaps_rollup").read_text().splitlines():
-        if line.startswith("Anonymous:"):
-            return int(line.split()[1])
-    return 0
+    try:
+        lines = (place / "smaps_rollup").read_text().splitlines()
+    except ProcessLookupError:  # a zombie holds none
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Anonymous:")), 0)
 
 
 # --- the programs --------------------------------------------------------------------------------
 
 
-class Attack(NamedTuple):
-    """A wrong program, with its bait laid out."""
+class Programs:
+    """What is judged: solutions in turn, and every ATTACK_EVERY-th program the next attack, with fresh bait.
 
-    specimen: Specimen
-    bait: Bait
-    candidate: Candidate
+    Args:
+        directory: where the bait lies; writable by everybody.
+    """
 
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._honest = [
+            Candidate(problem, program)
+            for problem, program in reference_programs("humaneval")
+            if problem.task_id not in SLOW
+        ]
+        self.attacks = [specimen for specimen in load_corpus().wrong if not specimen.missing]
+        random.Random(SEED).shuffle(self.attacks)
+        self._laid_out: dict[int, Bait] = {}
 
-def lay_out(directory: Path, stack: ExitStack) -> list[Attack]:
-    """Every wrong program of the corpus that needs no package that is missing here."""
-    found = []
-    for specimen in load_corpus().wrong:
-        if specimen.missing:
-            continue
-        bait = stack.enter_context(Bait(specimen, directory))
-        found.append(Attack(specimen, bait, Candidate(TASKS[specimen.task].problem, bait.source)))
-    return found
+    def first(self, num: int) -> Iterator[Candidate]:
+        for number in range(num):
+            if is_attack(number):
+                specimen = self.attack(number)
+                bait = self._laid_out[number] = Bait(specimen, self._directory)
+                yield Candidate(TASKS[specimen.task].problem, bait.source)
+            else:
+                yield self._honest[number % len(self._honest)]
 
+    def attack(self, number: int) -> Specimen:
+        return self.attacks[number // ATTACK_EVERY % len(self.attacks)]
 
-def programs(num: int, attacks: list[Attack]) -> Iterator[Candidate]:
-    """Solutions in turn, and every ATTACK_EVERY-th program the next attack (in a shuffled order)."""
-    honest = [
-        Candidate(problem, program)
-        for problem, program in reference_programs("humaneval")
-        if problem.task_id not in SLOW
-    ]
-    order = [attack.candidate for attack in attacks]
-    random.Random(SEED).shuffle(order)
-    for number in range(num):
-        if number % ATTACK_EVERY == ATTACK_EVERY - 1:
-            yield order[number // ATTACK_EVERY % len(order)]
-        else:
-            yield honest[number % len(honest)]
+    def wrong_with(self, number: int, verdict: Verdict) -> str:
+        """What is not as it should be; "" for a solution that passed or an attack that failed harmlessly."""
+        if not is_attack(number):
+            return "" if verdict.passed else "a solution did not pass"
+        with self._laid_out.pop(number) as bait:
+            harms = bait.harms()
+        if harms:
+            return f"{self.attack(number).name} did harm: {', '.join(sorted(harms))}"
+        if verdict.outcome in ("passed", "not_judged"):
+            return f"{self.attack(number).name} was {verdict.outcome}"
+        return ""
 
 
 def is_attack(number: int) -> bool:
@@ -146,20 +154,22 @@ class Soaked(NamedTuple):
     after: Count
     parts: list[Part]
     unexpected: list[dict[str, Any]]
-    """Solutions that did not pass, attacks that did or that could not be judged."""
+    """Solutions that did not pass; attacks that did, that did harm, or that could not be judged."""
     isolation: str
 
 
-def soak(judge: Judge, attacks: list[Attack], num: int) -> Soaked:
-    for _ in judge.verdicts(programs(2 * ATTACK_EVERY, attacks)):
-        pass  # every worker is up and warm
+def soak(judge: Judge, programs: Programs, num: int) -> Soaked:
+    for number, verdict in enumerate(judge.verdicts(programs.first(2 * ATTACK_EVERY))):
+        programs.wrong_with(number, verdict)  # every worker is up and warm; the bait goes
     before = count_all()
     parts: list[Part] = []
     unexpected: list[dict[str, Any]] = []
     started, cpu, done = time.monotonic(), tree_cpu_s(), 0
-    for number, verdict in enumerate(judge.verdicts(programs(num, attacks))):
-        if not as_expected(number, verdict):
-            unexpected.append({"number": number, **verdict.model_dump(exclude={"tests"})})
+    for number, verdict in enumerate(judge.verdicts(programs.first(num))):
+        if wrong := programs.wrong_with(number, verdict):
+            told = verdict.model_dump(include={"task_id", "outcome", "detail", "message"})
+            unexpected.append({"number": number, "wrong": wrong, **told})
+            print(unexpected[-1], file=sys.stderr)
         if number + 1 == num * (len(parts) + 1) // NUM_PARTS:
             size, wall = number + 1 - done, time.monotonic() - started
             cpu_ms = 1000 * (tree_cpu_s() - cpu) / size
@@ -169,40 +179,26 @@ def soak(judge: Judge, attacks: list[Attack], num: int) -> Soaked:
     return Soaked(before, count_all(), parts, unexpected, judge.isolation)
 
 
-def as_expected(number: int, verdict: Verdict) -> bool:
-    if is_attack(number):
-        return verdict.outcome not in ("passed", "not_judged")
-    return verdict.passed
-
-
-def harms(attacks: list[Attack]) -> dict[str, list[str]]:
-    """What the bait shows, by program; nothing is as it should be."""
-    found = {attack.specimen.name: sorted(attack.bait.harms()) for attack in attacks}
-    return {name: kinds for name, kinds in found.items() if kinds}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--num", type=int, default=100_000)
     parser.add_argument("--json", action="store_true")
     options, here = parser.parse_args(), machine()
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # what a worker leaves behind stays below us
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
-        directory.chmod(0o777)
-        attacks = lay_out(directory, stack)
+    with tempfile.TemporaryDirectory(prefix="soak-") as place:
+        Path(place).chmod(0o777)
+        programs = Programs(Path(place))
         with Judge(JudgeConfig(limits=LIMITS, cache=False)) as judge:
-            soaked = soak(judge, attacks, options.num)
-        harm = harms(attacks)
-    closed = count_all()  # the bait is gone as well
+            soaked = soak(judge, programs, options.num)
+    closed = count_all()
+    num_attacks = options.num // ATTACK_EVERY
     told = {
         "machine": here,
         "num": options.num,
-        "num_attacks": options.num // ATTACK_EVERY,
-        "num_different_attacks": min(len(attacks), options.num // ATTACK_EVERY),
+        "num_attacks": num_attacks,
+        "num_different_attacks": min(len(programs.attacks), num_attacks),
         "unexpected": soaked.unexpected,
         "isolation": soaked.isolation,
-        "harms": harm,
     }
     if options.json:
         counts = {"before": soaked.before, "after": soaked.after, "closed": closed}
@@ -217,7 +213,7 @@ def main() -> None:
 def print_report(told: dict[str, Any], soaked: Soaked, closed: Count) -> None:
     print(
         f"{told['num']} programs at {soaked.isolation}, {told['num_attacks']} of them attacks ({told['num_different_attacks']} "
-        f"different); not as expected: {len(soaked.unexpected)}; harm: {told['harms'] or 'none'}"
+        f"different); not as expected: {len(soaked.unexpected)}"
     )
     print(f"{'':<18}{'before':>10}{'after':>10}{'closed':>10}")
     for name, before, after, end in zip(
@@ -228,7 +224,7 @@ def print_report(told: dict[str, Any], soaked: Soaked, closed: Count) -> None:
         print(f"{name} {part.num}: {part.cpu_ms:.2f} ms CPU a program, {part.per_s:.0f} a second")
     for row in soaked.unexpected:
         print(
-            f"    {row['number']} {row['task_id']}: {row['outcome']} {row['detail']} {row['message']}"
+            f"    {row['number']} {row['wrong']}: {row['outcome']} {row['detail']} {row['message']}"
         )
 
 
