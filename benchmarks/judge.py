@@ -239,10 +239,12 @@ class CgroupClock:
 
 
 def _remove_soon(place: Path) -> None:
-    """Remove a cgroup whose last processes may still be ending."""
+    """Remove a cgroup whose last processes may still be ending, and what a killed judge left below it."""
     deadline = time.monotonic() + 5
     while True:
         try:
+            for below in place.glob("codealign-*"):
+                below.rmdir()
             place.rmdir()
             return
         except OSError:

@@ -123,13 +123,17 @@ def evalplus(whole):
 
 def referee(level):
     """Our judge process: a referee and its cell, without the process that drives it."""
+    import atexit
+
     from codealign.judging.referee import Referee
     from codealign.sandbox import Limits, linux
     from codealign.sandbox.cell import numpy_dirs
     from codealign.sandbox.levels import open_cell
 
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-    judging = Referee(open_cell(level, level == "S0", Limits(), numpy_dirs()).cell, Limits())
+    cell = open_cell(level, level == "S0", Limits(), numpy_dirs()).cell
+    atexit.register(cell.close)
+    judging = Referee(cell, Limits())
     known = set()
 
     def one(row):
