@@ -444,3 +444,29 @@ def test_repeats_find_the_program_whose_verdict_changes() -> None:
         assert program.flipped
     assert repeats.flake_rate == len(repeats.changed) / 5
     assert repeats.summary()["num_not_judged"] == 0
+
+
+# --- scratch space of killed judges --------------------------------------------------------------
+
+
+def test_the_scratch_directory_of_a_killed_judge_is_removed() -> None:
+    # At S0 a cell has a directory in /tmp, named by the judge process; kill -9 leaves it nobody else to remove.
+    weak = CONFIG.model_copy(
+        update={
+            "isolation": "S0",
+            "accept_weak_isolation": True,
+            "engine": LocalJudge(workers=1),
+        }
+    )
+    before = set(_family(os.getpid()))
+    with Judge(weak) as judging:
+        assert judging.isolation == "S0"
+        (judge_pid,) = [
+            pid
+            for pid in set(_family(os.getpid())) - before
+            if b"judging.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        assert len(_leavings([judge_pid])) == 1
+        os.kill(judge_pid, signal.SIGKILL)
+        assert next(judging.verdicts(asked(RIGHT))).passed
+        assert _leavings([judge_pid]) == []

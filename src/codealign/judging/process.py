@@ -20,7 +20,7 @@ from typing import Any
 from codealign.config import JudgeConfig
 from codealign.errors import SandboxError
 from codealign.judging.tasks import Row, Task, problem_data
-from codealign.sandbox import boot, cgroups, frames
+from codealign.sandbox import boot, cgroups, folder, frames
 from codealign.sandbox.limits import Limits
 
 START_TIMEOUT_S = 60.0
@@ -199,7 +199,9 @@ class JudgeProcess:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
-        cgroups.remove_of(self.pid)  # where it was killed, or ended before its cell was whole
+        # Where it was killed, or ended before its cell was whole:
+        cgroups.remove_of(self.pid)
+        folder.remove_of(self.pid)
 
 
 def _numpy_place() -> list[str]:

@@ -78,7 +78,7 @@ class Place(NamedTuple):
 
 def make_place(packages: Sequence[str], own_id: int) -> Place:
     """A directory for scratch, of the cell's own user if it has one, and one of links to packages."""
-    directory = tempfile.mkdtemp(prefix="codealign-")
+    directory = tempfile.mkdtemp(prefix=folder.prefix_of(os.getpid()), dir=folder.PARENT)
     place = Place(directory, directory + "/scratch", directory + "/packages")
     os.chmod(directory, 0o711)
     os.mkdir(place.scratch_dir, folder.MODE)

@@ -6,12 +6,15 @@ resist: trees deeper than any path or descriptor limit, directories that nobody 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from typing import NamedTuple
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MODE = 0o700
+PARENT = "/tmp"
+"""Where a worker makes its directories; the same for the driver, whose TMPDIR it does not know."""
 
 
 class Folder:
@@ -55,6 +58,19 @@ def remove(path: str) -> None:
         os.rmdir(path)
     except FileNotFoundError:
         return
+
+
+def prefix_of(owner: int) -> str:
+    """How the directories of a worker begin, by its process id."""
+    return f"codealign-{owner}-"
+
+
+def remove_of(owner: int) -> None:
+    """Remove what a killed worker left, except where a program that outlived it still writes (S0)."""
+    for entry in os.listdir(PARENT):
+        if entry.startswith(prefix_of(owner)):
+            with contextlib.suppress(OSError):
+                remove(f"{PARENT}/{entry}")
 
 
 def _remove_entries(directory: int) -> str | None:
