@@ -35,8 +35,8 @@ from codealign.judging import Candidate, Judge
 from codealign.records import Verdict
 from codealign.sandbox import linux
 
-ATTACK_EVERY = 100
 NUM_PARTS = 10
+NUM_WARM_UP = 200
 LIMITS = LimitsConfig(cpu_s=1.0, wall_s=2.0, memory_bytes=128 * 2**20)
 """Small, so that attacks that wait or compute for ever leave time for the others."""
 SEED = 0
@@ -61,6 +61,8 @@ class Part(NamedTuple):
     num: int
     cpu_ms: float
     per_s: float
+    memory_mb: float
+    """Of driver, judge processes and cells at its end."""
 
 
 # --- counting ------------------------------------------------------------------------------------
@@ -71,7 +73,7 @@ def count_all() -> Count:
     return Count(
         processes=len(places),
         descriptors=sum(len(os.listdir(place / "fd")) for place in places),
-        memory_mb=round(sum(_private_kb(place) for place in places) / 1024, 1),
+        memory_mb=tree_memory_mb(),
         mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
         system_v=sum(
             len(Path(f"/proc/sysvipc/{kind}").read_text().splitlines()) - 1
@@ -86,10 +88,14 @@ def count_all() -> Count:
     )
 
 
+def tree_memory_mb() -> float:
+    return round(sum(_private_kb(Path(f"/proc/{pid}")) for pid in tree()) / 1024, 1)
+
+
 def _private_kb(place: Path) -> int:
     try:
         lines = (place / "smaps_rollup").read_text().splitlines()
-    except ProcessLookupError:  # a zombie holds none
+    except (ProcessLookupError, FileNotFoundError):  # a zombie, or gone since it was listed
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("Anonymous:")), 0)
 
@@ -98,14 +104,14 @@ def _private_kb(place: Path) -> int:
 
 
 class Programs:
-    """What is judged: solutions in turn, and every ATTACK_EVERY-th program the next attack, with fresh bait.
+    """What is judged: solutions in turn, and every so-many-th program the next attack, with fresh bait.
 
     Args:
         directory: where the bait lies; writable by everybody.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, attack_every: int) -> None:
+        self._directory, self._attack_every = directory, attack_every
         self._honest = [
             Candidate(problem, program)
             for problem, program in reference_programs("humaneval")
@@ -117,19 +123,22 @@ class Programs:
 
     def first(self, num: int) -> Iterator[Candidate]:
         for number in range(num):
-            if is_attack(number):
+            if self.is_attack(number):
                 specimen = self.attack(number)
                 bait = self._laid_out[number] = Bait(specimen, self._directory)
                 yield Candidate(TASKS[specimen.task].problem, bait.source)
             else:
                 yield self._honest[number % len(self._honest)]
 
+    def is_attack(self, number: int) -> bool:
+        return number % self._attack_every == self._attack_every - 1
+
     def attack(self, number: int) -> Specimen:
-        return self.attacks[number // ATTACK_EVERY % len(self.attacks)]
+        return self.attacks[number // self._attack_every % len(self.attacks)]
 
     def wrong_with(self, number: int, verdict: Verdict) -> str:
         """What is not as it should be; "" for a solution that passed or an attack that failed harmlessly."""
-        if not is_attack(number):
+        if not self.is_attack(number):
             return "" if verdict.passed else "a solution did not pass"
         with self._laid_out.pop(number) as bait:
             harms = bait.harms()
@@ -138,10 +147,6 @@ class Programs:
         if verdict.outcome in ("passed", "not_judged"):
             return f"{self.attack(number).name} was {verdict.outcome}"
         return ""
-
-
-def is_attack(number: int) -> bool:
-    return number % ATTACK_EVERY == ATTACK_EVERY - 1
 
 
 # --- the soak ------------------------------------------------------------------------------------
@@ -159,7 +164,7 @@ class Soaked(NamedTuple):
 
 
 def soak(judge: Judge, programs: Programs, num: int) -> Soaked:
-    for number, verdict in enumerate(judge.verdicts(programs.first(2 * ATTACK_EVERY))):
+    for number, verdict in enumerate(judge.verdicts(programs.first(NUM_WARM_UP))):
         programs.wrong_with(number, verdict)  # every worker is up and warm; the bait goes
     before = count_all()
     parts: list[Part] = []
@@ -167,13 +172,13 @@ def soak(judge: Judge, programs: Programs, num: int) -> Soaked:
     started, cpu, done = time.monotonic(), tree_cpu_s(), 0
     for number, verdict in enumerate(judge.verdicts(programs.first(num))):
         if wrong := programs.wrong_with(number, verdict):
-            told = verdict.model_dump(include={"task_id", "outcome", "detail", "message"})
+            told = verdict.model_dump(exclude={"tests", "program"})
             unexpected.append({"number": number, "wrong": wrong, **told})
             print(unexpected[-1], file=sys.stderr)
         if number + 1 == num * (len(parts) + 1) // NUM_PARTS:
             size, wall = number + 1 - done, time.monotonic() - started
             cpu_ms = 1000 * (tree_cpu_s() - cpu) / size
-            parts.append(Part(size, round(cpu_ms, 3), round(size / wall, 1)))
+            parts.append(Part(size, round(cpu_ms, 3), round(size / wall, 1), tree_memory_mb()))
             print(f"{number + 1} of {num}: {parts[-1]}", file=sys.stderr)
             started, cpu, done = time.monotonic(), tree_cpu_s(), number + 1
     return Soaked(before, count_all(), parts, unexpected, judge.isolation)
@@ -182,16 +187,17 @@ def soak(judge: Judge, programs: Programs, num: int) -> Soaked:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--num", type=int, default=100_000)
+    parser.add_argument("--attack-every", type=int, default=100, help="every so-many-th program")
     parser.add_argument("--json", action="store_true")
     options, here = parser.parse_args(), machine()
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # what a worker leaves behind stays below us
     with tempfile.TemporaryDirectory(prefix="soak-") as place:
         Path(place).chmod(0o777)
-        programs = Programs(Path(place))
+        programs = Programs(Path(place), options.attack_every)
         with Judge(JudgeConfig(limits=LIMITS, cache=False)) as judge:
             soaked = soak(judge, programs, options.num)
     closed = count_all()
-    num_attacks = options.num // ATTACK_EVERY
+    num_attacks = options.num // options.attack_every
     told = {
         "machine": here,
         "num": options.num,
@@ -221,7 +227,9 @@ def print_report(told: dict[str, Any], soaked: Soaked, closed: Count) -> None:
     ):
         print(f"{name:<18}{before:>10}{after:>10}{end:>10}")
     for name, part in (("first", soaked.parts[0]), ("last", soaked.parts[-1])):
-        print(f"{name} {part.num}: {part.cpu_ms:.2f} ms CPU a program, {part.per_s:.0f} a second")
+        print(
+            f"{name} {part.num}: {part.cpu_ms:.2f} ms CPU a program, {part.per_s:.0f} a second, {part.memory_mb:.0f} MB"
+        )
     for row in soaked.unexpected:
         print(
             f"    {row['number']} {row['wrong']}: {row['outcome']} {row['detail']} {row['message']}"
