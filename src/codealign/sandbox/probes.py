@@ -56,8 +56,8 @@ def run_probes(cell: Cell) -> list[Probe]:
 
 
 def _tries(cell: Cell, targets: _Targets) -> dict[str, tuple[Any, ...]]:
-    """Names of functions in attempts.py with their arguments. Those that are likely to end the process that
-    tries them come last, since each costs a new one."""
+    """Names of functions in attempts.py with their arguments. The one that may end the process that tries it
+    comes last, since that costs a new one."""
     # The judge, or the zygote where the judge is process 1 (of a container): inside, 1 is the program itself.
     judge = os.getpid() if os.getpid() > 1 else cell.pid
     tries: dict[str, tuple[Any, ...]] = {
@@ -86,12 +86,12 @@ def _tries(cell: Cell, targets: _Targets) -> dict[str, tuple[Any, ...]]:
         "share_messages": (),
         "become_root": (),
         "mount_here": (),
-        "fork_past": (cell.limits.max_processes,),
         "trace_a_process": (),
         "make_a_namespace": (),
         "keep_a_key": (NUMBERS["keyctl"],),
         "set_up_a_ring": (NUMBERS["io_uring_setup"],),
         "load_into_the_kernel": (NUMBERS["bpf"],),
+        "fork_past": (cell.limits.max_processes,),
     }
     if cell.level != "S1":
         for name in ONLY_S1:
