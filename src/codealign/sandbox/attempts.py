@@ -236,7 +236,7 @@ def _in_a_child(name, *arguments):
         try:
             _call(name, *arguments)
         except OSError as error:
-            os._exit(error.errno)
+            os._exit(error.errno or 1)
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status < 0:
