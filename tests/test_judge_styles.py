@@ -19,7 +19,7 @@ import pytest
 
 from codealign.errors import SandboxError
 from codealign.judging.referee import Referee
-from codealign.records import AssertTests, Problem, StdioTests
+from codealign.records import AssertTests, CheckTests, Problem, StdioTests
 from codealign.sandbox import Limits, open_cell
 from codealign.sandbox.asking import line_numbers
 from codealign.sandbox.cell import numpy_dirs
@@ -1403,3 +1403,51 @@ def test_lying_objects_are_not_believed(bench: Bench, program: str, test: str) -
     columns = {"canonical_solution": "def f(n): return 41", "solution_is_continuation": False}
     problem = Problem(task_id="t", prompt="", entry_point="f", tests=tests, **columns)
     assert not bench.judge(problem, program)["passed"]
+
+
+def test_a_program_cannot_choose_not_to_be_judged(bench: Bench) -> None:
+    # What goes round trip through the test grows past a frame: the program's doing, since the reference fits.
+    tests = AssertTests(asserts=["assert g(f('x') * 1000) == 'x' * 1000"])
+    columns = {
+        "canonical_solution": "def f(x): return x\ndef g(x): return x",
+        "solution_is_continuation": False,
+    }
+    problem = Problem(task_id="t", prompt="", entry_point="f", tests=tests, **columns)
+    program = "def f(x): return 'x' * 100_000\ndef g(x): return x"
+    judged = bench.judge(problem, program)
+    assert (judged["outcome"], judged["detail"]) == ("failed", "unusable")
+    unknown = problem.model_copy(update={"canonical_solution": None})
+    assert bench.judge(unknown, program)["outcome"] == "not_judged"
+
+
+def test_classes_of_the_problem_are_the_programs_own_in_a_check(bench: Bench) -> None:
+    prompt = "class Node:\n    def __init__(self, value): self.value = value\n\ndef f(node):\n"
+    source = """
+        def check(candidate):
+            node = Node(3)
+            assert isinstance(candidate(node), Node)
+            assert candidate(node).value == value_of(Node(6))
+            try:
+                candidate(None)
+                assert False
+            except Missing as error:
+                assert error.args == ("node",)
+    """
+    helpers = "    return twice(node)\n\nclass Missing(Exception):\n    pass\n\n"
+    helpers += "def value_of(node):\n    return node.value\n\ndef twice(node):\n"
+    helpers += "    if node is None: raise Missing('node')\n    return Node(2 * node.value)\n"
+    problem = Problem(
+        task_id="t",
+        prompt=prompt,
+        entry_point="f",
+        tests=CheckTests(source=textwrap.dedent(source)),
+        canonical_solution=helpers,
+    )
+    program = prompt + (
+        "    if not isinstance(node, Node): raise Missing('node')\n    return Node(node.value * 2)\n"
+        "class Missing(Exception): pass\ndef value_of(node): return 0\n"
+    )
+    judged = bench.judge(problem, program)
+    assert judged["passed"], judged
+    wrong = program.replace("* 2", "* 3")
+    assert not bench.judge(problem, wrong)["passed"]

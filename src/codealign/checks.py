@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from codealign.config import RunConfig
 from codealign.errors import ConfigError, DataError, ModelError, SandboxError
-from codealign.judging import check_references
+from codealign.judging import Calibration, calibrate
 from codealign.pipeline import Run
 from codealign.progress import Progress
 from codealign.records import Problem
@@ -67,23 +67,38 @@ def _problem_findings(run: Run) -> Iterator[Finding]:
 def _reference_findings(run: Run, problems: Sequence[Problem]) -> Iterator[Finding]:
     with_reference = [problem for problem in problems if problem.canonical_solution is not None]
     try:
-        verdicts = list(check_references(with_reference, run.judge))
+        calibrations = list(calibrate(problems, run.judge))
     except SandboxError as error:
         yield Finding("error", "isolation", str(error))
         return
     weak = run.judge.isolation in ("S1", "S0")
     yield Finding("warning" if weak else "ok", "isolation", run.judge.isolation)
+    verdicts = [item.reference for item in calibrations if item.reference is not None]
     failed = [verdict for verdict in verdicts if not verdict.passed]
     names = ", ".join(f"{v.task_id} ({v.outcome})" for v in failed[:5])
     text = f"{len(verdicts) - len(failed)} of {len(verdicts)} reference solutions pass"
     yield Finding(
         "error" if failed else "ok", "references", f"{text}{': not ' + names if failed else ''}"
     )
+    yield from _weak_test_findings(calibrations)
     if len(with_reference) < len(problems):
         missing = len(problems) - len(with_reference)
         yield Finding(
             "warning", "references", f"{missing} problems have no reference solution to check"
         )
+
+
+def _weak_test_findings(calibrations: Sequence[Calibration]) -> Iterator[Finding]:
+    """Tests that a program which does nothing passes, or that compare the program with itself."""
+    weak = {
+        "vacuous tests": [item.task_id for item in calibrations if item.passing_stubs],
+        "self-referential tests": [
+            item.task_id for item in calibrations if item.is_self_referential
+        ],
+    }
+    for name, tasks in weak.items():
+        if tasks:
+            yield Finding("warning", name, f"{len(tasks)}: {', '.join(tasks)}")
 
 
 def _settings_finding(run: Run) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -135,12 +135,22 @@ def _judge_file(source: str, wanted: Wanted, config: JudgeConfig, shared: Shared
         return
     with progress.of_logging(), Judge(config, cache_dir=user_cache_dir()) as judge:
         verdicts = _verdicts(given, judge, config, output, progress)
+        tally = replace(judge.tally)
+        weak = _weak_problems(given, judge) if str(path) == CANONICAL else {}
     if wanted.evalplus is not None:
         from codealign.passk import write_evalplus_results
 
         write_evalplus_results(verdicts, wanted.evalplus, list(given.problems.values()))
-    _print_outcomes(verdicts, given.bad, judge.tally, output, shared)
+    _print_outcomes(verdicts, given.bad, tally, output, weak, shared)
     refuse_too_many_unjudged(verdicts, config.max_not_judged)
+
+
+def _weak_problems(given: Given, judge: Judge) -> dict[str, list[str]]:
+    """What is wrong with the problems themselves, by task; see `judging.calibration`."""
+    from codealign.judging import calibrate
+
+    calibrations = calibrate(given.problems.values(), judge)
+    return {item.task_id: item.findings for item in calibrations if item.findings}
 
 
 def _given(source: str, path: Path, limit: int | None, progress: Progress) -> Given:
@@ -213,7 +223,12 @@ def _verdicts(
 
 
 def _print_outcomes(
-    verdicts: list[Verdict], bad: list[BadRow], tally: Tally, output: Path, shared: Shared
+    verdicts: list[Verdict],
+    bad: list[BadRow],
+    tally: Tally,
+    output: Path,
+    weak: dict[str, list[str]],
+    shared: Shared,
 ) -> None:
     outcomes = Counter(verdict.outcome for verdict in verdicts)
     isolation = verdicts[0].isolation if verdicts else ""
@@ -226,9 +241,12 @@ def _print_outcomes(
                 **asdict(tally),
                 "bad_rows": [str(row) for row in bad],
                 "isolation": isolation,
+                "findings": weak,
             }
         )
         return
+    for task_id, findings in weak.items():
+        click.echo(f"{task_id}: {'; '.join(findings)}")
     for outcome, count in outcomes.most_common():
         click.echo(f"{outcome:<14}{count:>8}  {count / len(verdicts):6.1%}")
     click.echo(

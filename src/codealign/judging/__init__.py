@@ -6,6 +6,7 @@
 `scorecard` are the judge process, which imports the standard library only.
 """
 
+from codealign.judging.calibration import Calibration, calibrate
 from codealign.judging.reward import reward_function
 from codealign.judging.verdicts import (
     Candidate,
@@ -15,8 +16,10 @@ from codealign.judging.verdicts import (
 )
 
 __all__ = [
+    "Calibration",
     "Candidate",
     "Judge",
+    "calibrate",
     "check_references",
     "judge",
     "reward_function",

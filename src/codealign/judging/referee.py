@@ -98,6 +98,7 @@ class Referee:
         self._references: dict[str, str] = {}
         self._cpu_s: dict[str, float] = {}
         self._handing_known: set[str] = set()
+        self._sound: dict[str, bool] = {}
 
     def learn(self, key: str, problem: Mapping[str, Any]) -> None:
         """Prepare a problem's tests; a broken one is remembered as broken."""
@@ -118,7 +119,7 @@ class Referee:
             self._references[key] = reference
 
     def forget(self, key: str) -> None:
-        for memory in (self._styles, self._references, self._cpu_s):
+        for memory in (self._styles, self._references, self._cpu_s, self._sound):
             memory.pop(key, None)
         self._handing_known.discard(key)
         self._unproved.discard(key)
@@ -157,9 +158,29 @@ class Referee:
                     row = self._judge_within(full_s, style, program)
             return row
         except BrokenProblem as error:
-            return not_judged("broken_problem", str(error))
+            return self._unusable(key, str(error))
         except TestsMisbehaved as error:
             return not_judged("untrusted_tests", str(error))
+
+    def _unusable(self, key: str, message: str) -> dict[str, Any]:
+        """Tests that came to no end on a program: its own doing where they come to one on the reference."""
+        style = self._styles[key]
+        if isinstance(style, BrokenProblem | UntrustedTests) or not self._passes_itself(key, style):
+            return not_judged("broken_problem", message)
+        finding = Finding("failed", "unusable", f"the tests can't use its answers: {message}"[:200])
+        return verdict_row(Scorecard(style.test_names), finding, [])
+
+    def _passes_itself(self, key: str, style: Style | StdioStyle) -> bool:
+        """Whether the problem's own solution passes its tests."""
+        if key not in self._references:
+            return False
+        if key not in self._sound:
+            try:
+                row = self._judge_within(self.limits.cpu_s, style, self._references[key])
+                self._sound[key] = row["passed"]
+            except BrokenProblem:
+                self._sound[key] = False
+        return self._sound[key]
 
     def _learn_handing(self, key: str, style: Style) -> None:
         """Whether a problem's own solution changes its arguments, and so the tests mean to look at them.

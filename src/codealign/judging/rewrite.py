@@ -92,6 +92,21 @@ def defined_classes(source: str) -> set[str]:
     return {node.name for node in parse(source).body if isinstance(node, ast.ClassDef)}
 
 
+def asks_itself(source: str, entry_point: str) -> bool:
+    """Whether a comparison has the program on both sides, by its own name or as `check`'s argument."""
+    tree = parse(source)
+    subjects = {entry_point}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == "check" and node.args.args:
+            subjects.add(node.args.args[0].arg)
+    return any(
+        _mentions(node.left, subjects)
+        and any(_mentions(side, {entry_point}) for side in node.comparators)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+    )
+
+
 def looks_at_arguments(sources: list[str], subjects: set[str]) -> bool:
     """Whether a test could see that a call changed its argument: it passes a variable that it reads elsewhere.
 

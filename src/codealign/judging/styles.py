@@ -129,7 +129,8 @@ class CheckStyle:
     """`check(candidate)`, as in HumanEval.
 
     Helpers that the test uses come from the problem's own prompt and canonical solution, never from the
-    program under test; only the entry point's name means the program.
+    program under test; the entry point's name means the program, and so do the classes that the problem
+    defines, or what a test makes of them would be foreign to the program.
     """
 
     def __init__(self, problem: Row) -> None:
@@ -143,19 +144,23 @@ class CheckStyle:
         self.test_names = self._prepared.names
         subjects = {self.entry_point, *self._prepared.arguments}
         self.handing = "look" if looks_at_arguments([tests["source"]], subjects) else ""
-        self._helpers = None
+        self._helpers, self._classes = None, set[str]()
         if self._prepared.free - {self.entry_point}:
             helpers = reference_source(problem) or problem["prompt"]
             try:
                 self._helpers = compile(helpers, "<reference>", "exec")
+                self._classes = defined_classes(helpers) & self._prepared.free
             except SyntaxError:
                 self._helpers = None  # no helper to be had: the test will say which name it misses
+        self.wanted += sorted(self._classes - {self.entry_point})
 
     def run(self, found: dict[str, Any], card: Scorecard) -> None:
         scope: dict[str, Any] = {"__name__": "test", CARD: card}
         candidate = entry_point(found, self.entry_point, card)
         if self._helpers is not None:
             _execute(self._helpers, scope, "the reference solution")
+        trust_classes(found, self._classes)
+        scope |= {name: found[name] for name in self._classes & found.keys()}
         if self._setup is not None:
             _execute(self._setup, scope, "the test's setup")
         scope[self.entry_point] = candidate
