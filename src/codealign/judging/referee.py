@@ -48,12 +48,13 @@ MAX_TESTS_WITH_TEXT = 3
 
 
 class Patience:
-    """JudgeTimeout once the judge itself has used JUDGE_CPU_S of CPU time inside `with`, and again every second.
+    """JudgeTimeout once the judge itself has used `cpu_s` of CPU time inside `with`, and again every second.
 
     The timer runs on between programs: setting it and its handler anew for each costs more than the rest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cpu_s: float = JUDGE_CPU_S) -> None:
+        self._cpu_s = cpu_s
         self._ends_s = math.inf
         self._set = False
 
@@ -62,7 +63,7 @@ class Patience:
             signal.signal(signal.SIGPROF, self._look)
             signal.setitimer(signal.ITIMER_PROF, 1.0, 1.0)
             self._set = True
-        self._ends_s = time.process_time() + JUDGE_CPU_S
+        self._ends_s = time.process_time() + self._cpu_s
 
     def __exit__(self, *exception: object) -> None:
         self._ends_s = math.inf
