@@ -293,7 +293,9 @@ def judged_wrong(bodies: list[bytes]) -> float:
     try:
         with PATIENCE:
             whole = run_tests(STYLE, Replayed(bodies), card)
-    except JudgeTimeout:  # an endless range that the test walks through: the judge has a limit for that
+    except (
+        JudgeTimeout
+    ):  # an endless range that the test walks through: the judge has a limit for that
         return 0.0
     assert whole is not None or not all(f and f.outcome == "passed" for f in card.findings)
     return time.process_time() - since
