@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import textwrap
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from codealign.config import JudgeConfig, LimitsConfig, LocalJudge
 from codealign.judging import Candidate, Judge
-from codealign.records import CheckTests, Problem, Verdict
+from codealign.records import CheckTests, Problem, Verdict, read_records, write_records
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the sandbox needs Linux")
 
@@ -547,3 +549,96 @@ def test_honest_program_passes(name: str, verdicts: dict[str, Verdict]) -> None:
 def test_no_attack_wrote_outside(marker: Path, verdicts: dict[str, Verdict]) -> None:
     assert verdicts
     assert not marker.exists()
+
+
+# --- weak spots of tests, and of the judge that runs them -----------------------------------------------
+
+# A StopIteration ends `map` and `zip` without a sound: what is compared then is nothing, and all of it right.
+SILENT_ENDS = {
+    "all_of_a_map": "assert all(map(lambda x: candidate(x) == x + 1, [1, 2, 3]))",
+    "zip_of_a_map": "assert all(a == b for a, b in zip(map(candidate, [1, 2]), [2, 3]))",
+    "loop_over_a_map": "for x in map(candidate, [1, 2, 3]):\n        assert x > 5",
+    "none_of_a_map": "assert not any(map(lambda x: candidate(x) != x + 1, [1, 2, 3]))",
+}
+
+
+@pytest.fixture(scope="module")
+def one_by_one() -> Iterator[Judge]:
+    limits = LimitsConfig(cpu_s=1.0, wall_s=4.0, memory_bytes=128 * 2**20)
+    with Judge(JudgeConfig(engine=LocalJudge(workers=1), limits=limits, cache=False)) as judge:
+        if judge.isolation not in ("S3", "S2"):
+            pytest.skip(f"this machine gives {judge.isolation}: {judge.reasons}")
+        yield judge
+
+
+def verdict_under(judge: Judge, body: str, program: str) -> Verdict:
+    tests = CheckTests(source=f"def check(candidate):\n    {body}\n")
+    problem = Problem(task_id="attack/test", prompt="", entry_point="f", tests=tests)
+    return next(judge.verdicts([Candidate(problem, program)]))
+
+
+@pytest.mark.parametrize("name", SILENT_ENDS)
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(x): raise StopIteration",
+        "f = iter([]).__next__",
+        "class Quiet(StopIteration): pass\ndef f(x): raise Quiet",
+    ],
+)
+def test_a_stop_iteration_does_not_end_a_test_well(
+    name: str, program: str, one_by_one: Judge
+) -> None:
+    verdict = verdict_under(one_by_one, SILENT_ENDS[name], program)
+    assert verdict.outcome in ("runtime_error", "failed", "syntax_error"), verdict
+
+
+def test_a_lone_surrogate_in_a_message_can_be_written_and_read(
+    one_by_one: Judge, tmp_path: Path
+) -> None:
+    program = "def f(x):\n    raise ValueError('\\ud800')"
+    verdict = verdict_under(one_by_one, "assert candidate(1) == 2", program)
+    path = tmp_path / "verdicts.jsonl"
+    write_records(path, [verdict])
+    assert next(read_records(Verdict, path)) == verdict
+
+
+def test_numbers_that_hash_alike_are_refused_however_many_others_there_are(
+    one_by_one: Judge,
+) -> None:
+    # 40,000 of one hash would be 8 x 10^8 comparisons in C, which nothing interrupts: a quarter of a minute.
+    program = (
+        "import os, sys\n"
+        "from codealign.sandbox import frames\n"
+        "twins = [n * (2**61 - 1) for n in range(1, 40_000)] + list(range(40_000))\n"
+        "def send(fd, reply):\n"
+        "    reply[2] = {'s': twins}\n"
+        "    frames.write(fd, frames.pack(reply))\n"
+        "def f(x):\n"
+        "    frames.send = send\n"
+        "    return 1\n"
+    )
+    since = time.monotonic()
+    verdict = verdict_under(one_by_one, "assert candidate(1) == 2", program)
+    assert verdict.outcome == "violation", verdict
+    assert time.monotonic() - since < 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "program"),
+    [
+        ("assert sum(candidate(1)) == 3", "def f(x): return range(10**18)"),
+        (
+            "assert set(candidate(1)) == {3}",
+            "def f(x): return [n * (2**61 - 1) for n in range(1, 100_000)]",
+        ),
+    ],
+)
+def test_an_answer_that_keeps_the_tests_busy_in_c_is_a_timeout_and_no_more(
+    body: str, program: str, one_by_one: Judge
+) -> None:
+    # The judge's process is ended after 20 + 5 s of its CPU time, and a new one goes on: judged once, not twice.
+    verdict = verdict_under(one_by_one, body, program)
+    assert (verdict.outcome, verdict.detail) == ("timeout", "judge"), verdict
+    assert verdict_under(one_by_one, "assert candidate(1) == 2", "def f(x): return x + 1").passed

@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from codealign.config import JudgeConfig
 from codealign.errors import CodealignError, DataError, SandboxError
 from codealign.judging.process import CLOSE_TIMEOUT_S, JudgeDied, JudgeProcess
-from codealign.judging.tasks import Row, Task, closed, judge_died, was_starved
+from codealign.judging.tasks import Row, Task, closed, judge_died, judge_stuck, was_starved
 from codealign.sandbox.limits import Limits
 
 MAX_START_FAILURES = 3
@@ -213,7 +213,9 @@ class Pool:
         waiting = list(process.tasks)
         if waiting and waiting[0] is self._on_its_own:
             self._on_its_own = None
-        if waiting and not waiting[0].try_again("worker"):
+        if waiting and process.was_stuck:  # on this program's answers, and would be again
+            waiting.pop(0).finish(judge_stuck())
+        elif waiting and not waiting[0].try_again("worker"):
             waiting.pop(0).finish(judge_died(why))
         self._inbox.extendleft(reversed(waiting))
         self._hire()

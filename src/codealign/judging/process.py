@@ -9,6 +9,7 @@ kernel to be killed when the thread that started it ends.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections import OrderedDict, deque
@@ -182,6 +183,11 @@ class JudgeProcess:
                 yield row
         except frames.FrameError as error:
             raise JudgeDied(f"said something else than a verdict ({error})") from None
+
+    @property
+    def was_stuck(self) -> bool:
+        """Known once it has ended: its tests ran on in C, past all patience (see `referee.Patience`)."""
+        return self._process.returncode == -signal.SIGVTALRM
 
     def hang_up(self) -> None:
         """Ask it to tidy its cell away and end: an idle one sees its input close, a busy one gets a signal."""

@@ -41,6 +41,8 @@ from codealign.sandbox.remote import CannotCross, ProgramEnded, ProgramError, Pr
 
 JUDGE_CPU_S = 20.0
 """CPU time the tests of one program may take in the judge itself."""
+STUCK_CPU_S = 5.0
+"""And that much more when it can't be interrupted, before the judge's process is ended."""
 LEAST_CPU_S, CPU_PER_REFERENCE = 1.0, 10.0
 """A program gets ten times the CPU time of the problem's own solution, and a second at least."""
 MAX_TESTS_WITH_TEXT = 3
@@ -51,7 +53,12 @@ class Patience:
     """JudgeTimeout once the judge itself has used `cpu_s` of CPU time inside `with`, and again every second.
 
     The timer runs on between programs: setting it and its handler anew for each costs more than the rest.
+
+    A loop in C (`sum(range(10**18))`) hears of no timer. `is_deadly` is for a process that can be replaced: it
+    is ended STUCK_CPU_S later, by SIGVTALRM, and whoever started it knows what that means.
     """
+
+    is_deadly = False
 
     def __init__(self, cpu_s: float = JUDGE_CPU_S) -> None:
         self._cpu_s = cpu_s
@@ -63,6 +70,8 @@ class Patience:
             signal.signal(signal.SIGPROF, self._look)
             signal.setitimer(signal.ITIMER_PROF, 1.0, 1.0)
             self._set = True
+        if self.is_deadly:
+            signal.setitimer(signal.ITIMER_VIRTUAL, self._cpu_s + STUCK_CPU_S)
         self._ends_s = time.process_time() + self._cpu_s
 
     def __exit__(self, *exception: object) -> None:
@@ -73,7 +82,8 @@ class Patience:
             raise JudgeTimeout
 
 
-_patience = Patience()
+patience = Patience()
+"""Of this process, one program at a time."""
 
 
 class Referee:
@@ -275,7 +285,7 @@ class Referee:
     def _run_tests(self, execution: Execution, style: Style, card: Scorecard) -> Finding | None:
         """See `styles.run_tests`; too long a run in the judge itself is a finding too."""
         try:
-            with _patience:
+            with patience:
                 return run_tests(style, execution, card)
         except JudgeTimeout:
             return Finding("timeout", "judge", "the tests themselves ran too long on its answers")

@@ -88,7 +88,7 @@ def run_tests(style: Style, program: Program, card: Scorecard) -> Finding | None
         return None
     except SyntaxError as error:
         return Finding("syntax_error", "", str(error)[:200])
-    except (ProgramError, ProgramExit) as error:
+    except (ProgramError, ProgramExit, MemoryError) as error:
         return explain(error)
     except ProgramEnded:
         return None

@@ -135,5 +135,11 @@ def judge_died(why: str) -> Row:
     return {"outcome": "not_judged", "passed": False, "detail": "worker", "message": message}
 
 
+def judge_stuck() -> Row:
+    """The row of a program whose answers the tests could not finish with."""
+    message = "the tests themselves ran too long on its answers"
+    return {"outcome": "timeout", "passed": False, "detail": "judge", "message": message}
+
+
 def closed() -> SandboxError:
     return SandboxError("the judge was closed", cure="start a new one")

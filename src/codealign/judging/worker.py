@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from codealign.errors import SandboxError
-from codealign.judging.referee import Referee, limit_own_memory, not_judged
+from codealign.judging.referee import Referee, limit_own_memory, not_judged, patience
 from codealign.sandbox import frames, linux
 from codealign.sandbox.cell import Cell, CellDied, LaunchRefused, numpy_dirs
 from codealign.sandbox.codec import decode, plain_only
 from codealign.sandbox.levels import open_cell
 from codealign.sandbox.limits import Limits
 
-MEMORY_BYTES = 4 * 2**30
+MEMORY_BYTES = 2**30
+"""Of the judge: four times what a program may hold and send; `list(range(10**9))` in a test ends there."""
 MAX_REQUEST_BYTES = 2**30
 NUM_TRIES = 2
 TEST_GUEST = "codealign.judging.tester"
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> None:
         return
     frames.send(fd_out, {"level": opened.cell.level, "reasons": opened.reasons})
     limit_own_memory(MEMORY_BYTES)
+    patience.is_deadly = True
     is_safe = setting["expected_dir"] and opened.cell.level != "S0"  # there programs could write it
     referee = Referee(
         opened.cell,
