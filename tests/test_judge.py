@@ -554,7 +554,7 @@ def test_a_test_that_never_ends_is_a_timeout_of_the_judge(
     from codealign.judging import referee
     from codealign.sandbox import Limits, open_cell
 
-    monkeypatch.setattr(referee, "JUDGE_CPU_S", 0.2)
+    monkeypatch.setattr(referee, "patience", referee.Patience(0.2))
     opened = open_cell("auto", False, Limits(), [])
     tests = CheckTests(source="def check(candidate):\n    while candidate(1):\n        pass\n")
     try:
