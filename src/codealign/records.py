@@ -332,7 +332,11 @@ def append_rows(file: IO[str], rows: Iterable[Mapping[str, Any] | Record]) -> No
     try:
         for row in rows:
             plain = row.to_row() if isinstance(row, Record) else row
-            file.write(_to_json(plain) + "\n")
+            try:
+                file.write(_to_json(plain) + "\n")
+            except UnicodeEncodeError:
+                # A lone surrogate, which a program may put into any text of its; no UTF-8 file can hold it.
+                file.write(json.dumps(plain, separators=(",", ":")) + "\n")
         file.flush()
     except OSError as error:
         raise StorageError(
