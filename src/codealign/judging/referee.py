@@ -6,6 +6,7 @@ there to answer. Nothing the program writes, returns or exits with can mean it.
 
 from __future__ import annotations
 
+import atexit
 import copy
 import math
 import resource
@@ -69,6 +70,7 @@ class Patience:
         if not self._set:
             signal.signal(signal.SIGPROF, self._look)
             signal.setitimer(signal.ITIMER_PROF, 1.0, 1.0)
+            atexit.register(signal.setitimer, signal.ITIMER_PROF, 0)  # Python ends with no handler
             self._set = True
         if self.is_deadly:
             signal.setitimer(signal.ITIMER_VIRTUAL, self._cpu_s + STUCK_CPU_S)

@@ -6,6 +6,7 @@ patience) stops the rest. Texts for people are made from plain data, on failure 
 
 from __future__ import annotations
 
+import functools
 import reprlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -182,16 +183,22 @@ def _escaped_stop() -> BaseException:
 
 def recorded(function: Remote, card: Scorecard) -> Remote:
     """The entry point as the tests call it: the last arguments are remembered for the report."""
+    kind = type(function)
+    made = object.__new__(_recording(kind) if type(kind) is type else _recording.__wrapped__(kind))
+    state_of(made).update(state_of(function), _remote_card=card)
+    return made
+
+
+@functools.cache
+def _recording(kind: type) -> type:
+    """A class of stand-ins whose calls are noted: one for all functions, one for each class of a program."""
 
     def call(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        card.called(arguments, keywords)
+        self._remote_card.called(arguments, keywords)
         try:
             return self._remote_ask("call", self, *arguments, **keywords)
         except StopIteration:
             raise _escaped_stop() from None
 
-    kind = type(function)
     scope = {"__call__": call, "__doc__": kind.__dict__["__doc__"], "_remote_id": 0}
-    made = object.__new__(type(kind.__name__, (kind,), scope))
-    state_of(made).update(state_of(function))
-    return made
+    return type(kind.__name__, (kind,), scope)

@@ -9,6 +9,7 @@ objects, as it would be in one process.
 from __future__ import annotations
 
 import collections
+import functools
 import re
 import types
 from collections.abc import Callable
@@ -109,7 +110,6 @@ class Proxies:
         self._ask, self._lent = ask, lent
         self._objects: dict[int, Any] = {}
         self._classes: dict[int, type] = {}
-        self._known: dict[str, type] = {}
 
     def inside(self, tag: str, payload: Any, inner: Any) -> Any:
         """The value for a tag that the guest's border wrote; see `codec.decode`."""
@@ -131,7 +131,7 @@ class Proxies:
     def _object(self, payload: Any) -> Any:
         match payload:
             case {"id": int() as number, "type": str() as name}:
-                return self._keep(number, lambda: self._known_class(name), payload)
+                return self._keep(number, lambda: _known_class(name), payload)
             case {"id": int() as number, "class": described}:
                 kind = self._class(described)
                 if kind._remote_id_of_class != number:
@@ -194,14 +194,6 @@ class Proxies:
         return error
 
     # --- classes ----------------------------------------------------------------------------
-
-    def _known_class(self, name: str) -> type:
-        if name not in self._known:
-            specials = _KNOWN_SPECIALS.get(name)
-            if specials is None:
-                raise Undecodable("a handle of no known type")
-            self._known[name] = type(name, (Remote,), _scope(name, specials))
-        return self._known[name]
 
     def _error_class(self, payload: Any) -> type[BaseException] | None:
         if payload is None:
@@ -275,6 +267,14 @@ def _path(plain: PurePath) -> Any:
     full = PosixPath if isinstance(plain, PurePosixPath) else WindowsPath
     scope = {"__getattr__": ask_attribute, "__class__": property(lambda self: full)}
     return type(full.__name__, (type(plain),), scope)(str(plain))
+
+
+@functools.cache
+def _known_class(name: str) -> type:
+    """The class of stand-ins for functions and the like, the same for every program."""
+    if name not in _KNOWN_SPECIALS:
+        raise Undecodable("a handle of no known type")
+    return type(name, (Remote,), _scope(name, _KNOWN_SPECIALS[name]))
 
 
 def _is_object(bases: tuple[type, ...]) -> bool:
