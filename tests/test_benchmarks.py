@@ -33,7 +33,7 @@ def benchmark(name: str, *options: str) -> dict[str, Any]:
 # --- judge.py ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("clock", ["auto", "rusage"])
+@pytest.mark.parametrize("clock", ["auto", pytest.param("rusage", marks=pytest.mark.slow)])
 def test_every_rival_of_the_judge_judges_every_program(clock: str) -> None:
     # 6 fast programs and the 4 slow ones.
     options = ["--num-fast", "6", "--rounds", "1", "--clock", clock]
@@ -43,7 +43,8 @@ def test_every_rival_of_the_judge_judges_every_program(clock: str) -> None:
     for line in by_key.values():
         assert line["num_passed"] == 10
         assert line["per_s"] == pytest.approx(1000 / line["fast_ms"]["median"])
-        assert 0 < line["fast_ms"]["low"] <= line["fast_ms"]["median"] <= line["fast_ms"]["high"]
+        # Six programs cost less than the start varies by, so that their own cost may come out below 0.
+        assert line["fast_ms"]["low"] <= line["fast_ms"]["median"] <= line["fast_ms"]["high"]
     # The slow four alone take 0.1 s of CPU and more, whoever runs them.
     assert all(10 * line["all_ms"]["median"] > 100 for line in by_key.values())
 
@@ -60,6 +61,7 @@ def test_the_judge_is_compared_with_itself_as_one() -> None:
 # --- verdicts beside one process --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_parity_judges_on_both_sides_and_goes_on_where_it_was(tmp_path: Path) -> None:
     options = ["--work-dir", str(tmp_path), "--num"]
     first = benchmark("parity", *options, "40")
@@ -77,6 +79,7 @@ def test_parity_judges_on_both_sides_and_goes_on_where_it_was(tmp_path: Path) ->
     }
 
 
+@pytest.mark.slow
 def test_parity_lists_and_explains_a_difference(tmp_path: Path) -> None:
     options = ["--work-dir", str(tmp_path), "--num", "10"]
     benchmark("parity", *options)
@@ -92,6 +95,7 @@ def test_parity_lists_and_explains_a_difference(tmp_path: Path) -> None:
     assert told["unexplained"] == 1
 
 
+@pytest.mark.slow
 def test_mutants_fare_here_as_in_one_process() -> None:
     told = benchmark("mutants", "--num-problems", "12", "--per-problem", "3")
     assert told["made"]["stub"] >= 12
@@ -103,6 +107,7 @@ def test_mutants_fare_here_as_in_one_process() -> None:
 # --- time and wear -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reference_solutions_pass_every_time_idle_and_oversubscribed() -> None:
     told = benchmark("repeats", "--repeats", "2", "--num-programs", "20")
     assert [phase["name"] for phase in told["phases"]] == ["idle", "oversubscribed"]

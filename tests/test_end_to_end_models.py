@@ -116,6 +116,7 @@ def weights(directory: Path) -> dict[str, torch.Tensor]:
 # ------------------------------------------------------------------ how users train
 
 
+@pytest.mark.slow
 @needs_kata
 @pytest.mark.parametrize(
     "settings",
@@ -137,6 +138,7 @@ def test_every_way_of_training_ends_with_weights_that_moved(
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.slow
 @needs_kata
 @pytest.mark.parametrize(
     "settings",
@@ -220,6 +222,7 @@ def test_every_option_of_the_model_goes_through_the_whole_loop(
 # ------------------------------------------------------------------ collapse and early stopping
 
 
+@pytest.mark.slow
 @needs_kata
 def test_a_learning_rate_far_too_high_is_said_everywhere_and_early_stopping_keeps_the_best(
     codealign, sampled: Path, local_model: Path

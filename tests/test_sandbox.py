@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codealign.errors import SandboxError
-from codealign.sandbox import Cell, Limits, cgroups, frames, isolation_levels, open_cell
+from codealign.sandbox import Cell, Limits, cgroups, folder, frames, isolation_levels, open_cell
 from codealign.sandbox.cell import LaunchRefused
 from codealign.sandbox.codec import TooDeep, Undecodable, decode, encode, plain_only, plain_or
 from codealign.sandbox.probes import run_probes
@@ -383,3 +383,26 @@ opened.cell.close()
     if "can't be had" in done.stderr or "gives no isolation" in done.stderr:
         pytest.skip(f"ordinary users get no namespaces here: {done.stderr[-300:]}")
     assert done.stdout == "S2 (1, 1000) 65534\n", done.stderr
+
+
+def test_emptying_stops_where_a_directory_was_moved_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that outlives its judge (S0) moves the directory that is being emptied to a place of ours."""
+    inside, elsewhere = tmp_path / "scratch" / "a", tmp_path / "elsewhere"
+    inside.mkdir(parents=True)
+    elsewhere.mkdir()
+    (inside / "left").touch()
+    (elsewhere / "precious").touch()
+    remove_entries = folder._remove_entries
+
+    def remove_and_be_moved(directory: int) -> str | None:
+        found = remove_entries(directory)
+        if inside.exists() and os.fstat(directory).st_ino == inside.stat().st_ino:
+            inside.rename(elsewhere / "a")
+        return found
+
+    monkeypatch.setattr(folder, "_remove_entries", remove_and_be_moved)
+    with pytest.raises(OSError, match="moved while it was emptied"):
+        folder.empty(str(tmp_path / "scratch"))
+    assert (elsewhere / "precious").exists()

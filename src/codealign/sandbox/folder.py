@@ -7,6 +7,7 @@ resist: trees deeper than any path or descriptor limit, directories that nobody 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from typing import NamedTuple
@@ -34,21 +35,30 @@ def empty(path: str) -> None:
         OSError: something can't be removed: the directory must not be used again.
     """
     os.chmod(path, MODE)
-    here, depth = os.open(path, _DIRECTORY), 0
+    here = os.open(path, _DIRECTORY)
+    above: list[tuple[int, int]] = []
     try:
         while True:
             below = _remove_entries(here)
             if below is not None:
+                above.append(_identity(here))
                 os.chmod(below, MODE, dir_fd=here)
                 here = _move(here, below)
-                depth += 1
-            elif depth:
+            elif above:
                 here = _move(here, "..")
-                depth -= 1
+                if _identity(here) != above.pop():
+                    # At S0 a program may outlive its judge and move a directory under our feet: going
+                    # on from there would empty what is not ours.
+                    raise OSError(errno.EXDEV, "a directory was moved while it was emptied", path)
             else:
                 return
     finally:
         os.close(here)
+
+
+def _identity(directory: int) -> tuple[int, int]:
+    status = os.fstat(directory)
+    return status.st_dev, status.st_ino
 
 
 def remove(path: str) -> None:
