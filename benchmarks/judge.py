@@ -313,6 +313,7 @@ def rivals(peers_python: str | None) -> list[Rival]:
         *(Rival(f"judge:{level}:1", f"the same at {level}", here) for level in LEVELS),
         *(Rival(f"referee:{level}", f"its judge and cell, {level}", here) for level in LEVELS),
         Rival("judge:auto:2", "codealign Judge, two workers, two cores", here, num_cores=2),
+        Rival("untrusted:auto:1", "the same with tests that are not trusted", here),
         Rival("in_process", "in this process: compile, run, test", lean),
         Rival("fork", "fork, nothing else (lean process)", lean),
         Rival("fork_and_run", "fork, compile, run, test (lean process)", lean),

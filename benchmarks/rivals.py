@@ -145,7 +145,7 @@ def referee(level):
     return lambda rows: sum(map(one, rows))
 
 
-def whole_judge(level, num_workers):
+def whole_judge(level, num_workers, trust_tests=True):
     """Our public `Judge`: driver, workers, cells; every program judged, no verdict kept."""
     from codealign.config import JudgeConfig, LocalJudge
     from codealign.judging import Candidate, Judge
@@ -155,6 +155,7 @@ def whole_judge(level, num_workers):
         isolation=level,
         accept_weak_isolation=level == "S0",
         cache=False,
+        trust_tests=trust_tests,
     )
     judging = Judge(config)
     judging.isolation  # noqa: B018  starts it, and raises when the level can't be had
@@ -204,6 +205,8 @@ def rival(name):
         return referee(*arguments)
     if kind == "judge":
         return whole_judge(arguments[0], int(arguments[1]))
+    if kind == "untrusted":
+        return whole_judge(arguments[0], int(arguments[1]), trust_tests=False)
     return RIVALS[name]()
 
 

@@ -10,22 +10,27 @@ Promised: the same findings as in the judge for tests that behave. Not promised:
 
 The conversation, over a socket that belongs to this process alone:
 
-    judge    {"problem": row, as the codec writes it}
-    tester   {"names": […], "wanted": […]} | {"broken": message}
-    judge    the program's first frame, as it came
+    judge    {"problem": row, as the codec writes it}           once a problem
+    tester   {"names": […], "wanted": […], "kept": the tests, compiled} | {"broken": message}
+
+    judge    {"kept", "first": the program's first frame}         once a program
     tester   [nonce, operation, [arguments], {keywords}], carried to the program as it is
     judge    the program's answer as it came, or an empty frame: the program has ended
     tester   {"findings": […], "texts": […], "whole": finding | null} | {"broken": message}
 
-A start with "source" instead of "problem" is an ordinary program: that is how the cell is probed.
+What is kept was compiled in this cell before any test ran, and goes back to testers of that problem only. A start
+with "source" is an ordinary program: that is how the cell is probed.
 """
 
 from __future__ import annotations
 
+import binascii
+import marshal
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from codealign.judging.rewrite import Prepared
 from codealign.judging.scorecard import BrokenProblem, Finding, Scorecard
 from codealign.judging.styles import AssertStyle, CheckStyle, Style, run_tests
 from codealign.sandbox import frames, guest
@@ -34,24 +39,31 @@ from codealign.sandbox.codec import decode, plain_only
 from codealign.sandbox.remote import CannotCross, ProgramEnded, Violation
 
 _exit = os._exit
+_STYLES = {"check": CheckStyle, "asserts": AssertStyle}
 
 
 class CarriedQuestions(Asking):
     """Questions to the program in the other cell, carried by the judge."""
 
-    def __init__(self, job_fd: int, style: Style) -> None:
-        super().__init__({"names": style.test_names, "wanted": style.wanted})
+    def __init__(self, job_fd: int, first: bytes) -> None:
+        super().__init__(None)
         self._job_fd = job_fd
+        self._first: bytes | None = first
         self.violated = False
 
     def _send(self, value: Any) -> None:
+        if value is None:
+            return  # the judge has started the program
         frame = frames.pack(value)
         if len(frame) > frames.MAX_FRAME_BYTES:
             raise CannotCross(f"arguments of {len(frame)} bytes can't be sent to a program")
         frames.write(self._job_fd, frame)
 
     def _receive(self) -> Any:
-        body = frames.receive_body(self._job_fd)
+        if self._first is not None:
+            body, self._first = self._first, None
+        else:
+            body = frames.receive_body(self._job_fd)
         if body is None:
             _exit(0)  # the judge has hung up: nobody waits for findings
         if not body:
@@ -66,34 +78,53 @@ class CarriedQuestions(Asking):
         return Violation(message)
 
 
-def report(style: Style, job_fd: int) -> dict[str, Any]:
+def report(style: Style, program: CarriedQuestions) -> dict[str, Any]:
     """Run the tests and put what they found into plain data."""
     card = Scorecard(style.test_names)
-    program = CarriedQuestions(job_fd, style)
     whole = run_tests(style, program, card)
     if program.violated:
         whole = Finding("violation", "protocol", "wrote on the judge's channel")
     return {"findings": card.findings, "texts": card.texts, "whole": whole}
 
 
-def serve(job_fd: int, problem: Mapping[str, Any]) -> None:
+def serve(job_fd: int, start: Mapping[str, Any]) -> None:
     """The life of one tester."""
     try:
-        style = prepared(problem)
-        answer = report(style, job_fd)
+        if "problem" in start:
+            answer = announcement(prepared(decode(start["problem"], plain_only)))
+        else:
+            first = binascii.a2b_base64(start["first"])
+            answer = report(restored(start["kept"]), CarriedQuestions(job_fd, first))
     except (BrokenProblem, SyntaxError) as error:
         answer = {"broken": str(error)}
     frames.send(job_fd, answer)
 
 
+def announcement(style: Style) -> dict[str, Any]:
+    return {"names": style.test_names, "wanted": style.wanted, "kept": kept(style)}
+
+
 def prepared(problem: Mapping[str, Any]) -> Style:
     """The style of tests that are source."""
-    kinds = {"check": CheckStyle, "asserts": AssertStyle}
-    if problem["tests"]["kind"] not in kinds:
+    if problem["tests"]["kind"] not in _STYLES:
         raise BrokenProblem("tests that are data are compared in the judge")
-    style = kinds[problem["tests"]["kind"]](problem)
+    style = _STYLES[problem["tests"]["kind"]](problem)
     if style.handing:
         style.handing = "write"  # as in one process; these tests are believed no further anyway
+    return style
+
+
+def kept(style: Style) -> str:
+    """A style as text, for `restored`: compiling the tests costs as much as running them."""
+    state = vars(style) | {"_prepared": tuple(vars(style)["_prepared"])}
+    kind = next(name for name, each in _STYLES.items() if type(style) is each)
+    return binascii.b2a_base64(marshal.dumps((kind, state)), newline=False).decode()
+
+
+def restored(text: str) -> Style:
+    kind, state = marshal.loads(binascii.a2b_base64(text))
+    style = object.__new__(_STYLES[kind])
+    vars(style).update(state, _prepared=Prepared(*state["_prepared"]))
     return style
 
 
@@ -101,10 +132,8 @@ def main(job_fd: int) -> None:
     """Serve and end the process, whatever happens."""
     try:
         start = frames.receive(job_fd)
-        if start is not None and "problem" in start:
-            serve(job_fd, decode(start["problem"], plain_only))
-        elif start is not None:
-            guest.serve(job_fd, start)
+        if start is not None:
+            (guest.serve if "source" in start else serve)(job_fd, start)
     finally:
         _exit(0)
 
@@ -137,23 +166,22 @@ def check(candidate):
 }
 
 
+_FIRST = b'["ready",{"f":{"h":{"id":0,"type":"function","module":"","callable":true}}}]'
+
+
 class _NoProgram(CarriedQuestions):
     """Answers each question with one value, through the frames that a program's answer takes."""
 
     def _send(self, value: Any) -> None:
-        self._asked = frames.unpack(frames.pack(value)[4:])
-
-    def _receive(self) -> Any:
-        if isinstance(self._asked, dict):
-            return ["ready", {"f": {"h": {"id": 0, "type": "function"}}}]
-        return [self._asked[0], "value", {"d": [["a", {"t": [1, 2.5]}]]}]
+        if value is not None:
+            self._nonce = frames.unpack(frames.pack(value)[4:])[0]
+            self._first = frames.pack([self._nonce, "value", {"d": [["a", {"t": [1, 2.5]}]]}])[4:]
 
 
 def warm_up() -> None:
     """Run dummy tests in this very process, so that children find settled caches and arenas."""
     guest.warm_up()
+    text = kept(prepared(_DUMMY))
     for _ in range(guest.NUM_WARM_UPS):
-        style = prepared(_DUMMY)
-        card = Scorecard(style.test_names)
-        run_tests(style, _NoProgram(-1, style), card)
-        frames.pack(vars(card)["findings"])
+        start = frames.unpack(frames.pack({"kept": text, "first": ""})[4:])
+        frames.pack(report(restored(start["kept"]), _NoProgram(-1, _FIRST)))

@@ -1,8 +1,8 @@
 """Tests that nobody trusts, judged from a distance: the judge carries frames between two cells.
 
 The program under test runs in one cell, the tests in another (`tester`), and this process passes the
-questions of the tests and the answers of the program on as bytes, unread. It reads one thing: the report at the
-end, plain JSON, checked here value by value.
+questions of the tests and the answers of the program on as bytes, unread. It reads two things: what a tester
+makes of a problem, once, and the report at the end; plain JSON, checked here value by value.
 
 Promised: nothing the tests do reaches the judge, the program's cell (but as arguments), another problem's
 verdict or the machine; tests that crash, hang, lie about their number or use too much are `not_judged`;
@@ -14,6 +14,7 @@ referee first wants to see them pass the reference solution and fail a stub.
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -49,11 +50,22 @@ class Heard(NamedTuple):
     """The program had ended, or was cut off, before its tests had."""
 
 
+class Announced(NamedTuple):
+    """What a tester made of a problem's tests, once."""
+
+    names: list[str]
+    wanted: list[str]
+    """Globals that the tests want from a program."""
+    kept: str
+    """The tests, ready to run: opaque here, read only by another tester of the same problem."""
+
+
 class UntrustedTests:
-    """Tests of one problem that are run in a cell of their own."""
+    """Tests of one problem that are prepared and run in a cell of their own."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
-        self._start = {"problem": encode(dict(problem), plain_or(_refuse))}
+        self._problem = encode(dict(problem), plain_or(_refuse))
+        self._announced: Announced | None = None
         self.stub = stub(problem["entry_point"])
 
     def run(self, program: str, cell: Cell, test_cell: Cell, limits: Limits, cpu_s: float) -> Heard:
@@ -64,59 +76,74 @@ class UntrustedTests:
             TestsMisbehaved: they came to no result.
             CellDied: a sandbox failed.
         """
-        # They wait while the program runs, so their own wall limit only ends what is lost.
-        tests = test_cell.run(self._start, limits._replace(wall_s=limits.wall_s + limits.longest_s))
-        heard = None
+        if self._announced is None:
+            self._announced = self._prepare(test_cell, limits)
+        execution = cell.start(program, limits._replace(cpu_s=cpu_s), names=self._announced.wanted)
         try:
-            heard = _Relay(tests, limits).judge(program, cell, limits._replace(cpu_s=cpu_s))
-        finally:
-            ending = tests.finish()
-        if heard is None:
-            raise TestsMisbehaved(f"the tests came to no result: {_cause(ending, limits)}")
-        return heard
-
-
-class _Relay:
-    """One tester and, once it has said what it needs, one program."""
-
-    def __init__(self, tests: CellExecution, limits: Limits) -> None:
-        self._tests, self._patience_s = tests, limits.wall_s
-        self._kept_waiting_s = 0.0
-
-    def judge(self, program: str, cell: Cell, limits: Limits) -> Heard | None:
-        """None when the tests ended without a report and the program is not the reason."""
-        try:
-            names, wanted = _read_announcement(self._tests.open(self._patience_s))
-        except ProgramEnded:
-            return None
-        execution = cell.start(program, limits, names=wanted)
-        try:
-            report = self._carry(execution)
+            heard = _run_apart(self._announced.kept, execution, test_cell, limits)
         finally:
             ending = execution.finish()
-        if ending.reason == "wall" and self._kept_waiting_s > limits.wall_s / 2:
+        if ending.reason == "wall" and heard.kept_waiting_s > limits.wall_s / 2:
             raise TestsMisbehaved("the tests kept the program waiting past its wall limit")
         gone = execution.ended or execution.broken != ""
-        if report is None:
-            return Heard(Scorecard(names), None, ending, gone) if gone else None
-        card, whole = _read_report(report, names)
+        names = self._announced.names
+        if heard.report is None:
+            if not gone:
+                raise TestsMisbehaved(
+                    f"the tests came to no result: {_cause(heard.ending, limits)}"
+                )
+            return Heard(Scorecard(names), None, ending, gone)
+        card, whole = _read_report(heard.report, names)
         if whole is None and not (card.complete or gone):
             raise TestsMisbehaved("the tests reported before they were done")
         return Heard(card, whole, ending, gone)
 
-    def _carry(self, execution: CellExecution) -> bytearray | None:
-        """Questions one way and answers the other, until the tests report; None when they don't."""
-        answer = _unless_ended(execution.open)
-        while True:
-            since = time.monotonic()
-            try:
-                said = self._tests.exchange(answer, self._patience_s)
-            except ProgramEnded:
-                return None
-            self._kept_waiting_s += time.monotonic() - since
-            if said.startswith(b"{"):
-                return said
+    def _prepare(self, test_cell: Cell, limits: Limits) -> Announced:
+        """Parse and compile in the test cell: nothing of the tests runs yet."""
+        tester = test_cell.run({"problem": self._problem}, limits)
+        body = bytearray()
+        try:
+            body = tester.open(limits.wall_s)
+        except ProgramEnded:
+            pass  # its ending says why
+        finally:
+            ending = tester.finish()
+        if not body:
+            raise TestsMisbehaved(f"the tests came to no result: {_cause(ending, limits)}")
+        return _read_announcement(body)
+
+
+class _Apart(NamedTuple):
+    """What came out of the test cell for one program."""
+
+    report: bytearray | None
+    kept_waiting_s: float
+    ending: Ending
+    """Of the tester."""
+
+
+def _run_apart(kept: str, execution: CellExecution, test_cell: Cell, limits: Limits) -> _Apart:
+    """Carry questions one way and answers the other, until the tests report or end."""
+    answer = _unless_ended(execution.open)
+    # They wait while the program runs, so their own wall limit only ends what is lost.
+    patient = limits._replace(wall_s=limits.wall_s + limits.longest_s)
+    first = base64.b64encode(answer).decode()
+    tester = test_cell.run({"kept": kept, "first": first}, patient)
+    kept_waiting_s, report = 0.0, None
+    since = time.monotonic()
+    try:
+        said = tester.open(limits.wall_s)
+        while not said.startswith(b"{"):
+            kept_waiting_s += time.monotonic() - since
             answer = _unless_ended(execution.exchange, said)
+            since = time.monotonic()
+            said = tester.exchange(answer, limits.wall_s)
+        report = said
+    except ProgramEnded:
+        kept_waiting_s += time.monotonic() - since
+    finally:
+        ending = tester.finish()
+    return _Apart(report, kept_waiting_s, ending)
 
 
 def _unless_ended(carry: Callable[..., bytearray], *bodies: bytearray) -> bytearray:
@@ -130,15 +157,16 @@ def _unless_ended(carry: Callable[..., bytearray], *bodies: bytearray) -> bytear
 # --- what the tests say of themselves, believed only so far as its shape ------------------------
 
 
-def _read_announcement(body: bytearray) -> tuple[list[str], list[str]]:
-    """Names of the tests, and of the globals that they want from the program."""
+def _read_announcement(body: bytearray) -> Announced:
     match _unpack(body):
         case {"broken": str() as message}:
             raise BrokenProblem(message[:MAX_TEXT])
-        case {"names": [*names], "wanted": [*wanted]} if (
+        case {"names": [*names], "wanted": [*wanted], "kept": str() as kept} if (
             0 < len(names) <= MAX_TESTS and len(wanted) <= MAX_TESTS
         ):
-            return [_text(name) for name in names], [_text(name) for name in wanted]
+            return Announced(
+                [_text(name) for name in names], [_text(name) for name in wanted], kept
+            )
     raise TestsMisbehaved("the tests announced something of no known shape")
 
 
