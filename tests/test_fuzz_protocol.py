@@ -85,7 +85,40 @@ PROGRAMS = [
 
 # Every one of these hashes alike: a set of them is built in time that grows with its square.
 TWINS = [n * (2**61 - 1) for n in range(1, 4000)]
+
+
+def of_a_class(base: str, specials: list[str], own: list[str]) -> dict[str, Any]:
+    """How a guest describes a class of the program."""
+    described = {"id": 7, "name": "int", "module": "builtins", "specials": specials, "own": own}
+    return described | {"bases": [base]}
+
+
+LYING = of_a_class("object", ["__eq__", "__hash__", "__class__", "__add__", "__getattribute__"], [])
+ERROR = {"kinds": ["KeyError"], "name": "KeyError", "message": "why", "line": 1, "args": []}
 HOSTILE_NODES: list[Any] = [
+    {"h": {"id": 7, "class": LYING}},
+    {"h": {"id": 8, "of": LYING}},
+    {"h": {"id": 8, "of": 99}},
+    {"h": {"id": 8, "of": of_a_class("int", ["__eq__", "__sub__"], ["__eq__", "real"])}},
+    {"h": {"id": 8, "of": of_a_class("list", ["__eq__", "__len__"], ["append", "args"])}},
+    {"x": [5, {"id": 8, "of": of_a_class("int", ["__eq__"], ["__eq__", "bit_length"])}]},
+    {"x": [[1], {"id": 8, "of": of_a_class("list", [], [])}]},
+    {"x": ["a", {"id": 8, "of": of_a_class("int", [], [])}]},
+    {"x": [True, {"id": 8, "of": of_a_class("bool", [], [])}]},
+    {"x": [{"D": "1"}, {"id": 8, "of": 7}]},
+    {"h": {"id": 8, "of": of_a_class("ValueError", ["__str__"], ["args", "message", "__str__"])}},
+    {"E": ERROR | {"kinds": [[], {}, 5]}},
+    {"E": ERROR | {"kinds": ["SystemExit"]}},
+    {"E": ERROR | {"kinds": ["AssertionError"], "of": {"id": 1, "of": LYING}}},
+    {"E": ERROR | {"kinds": ["UnicodeDecodeError"], "args": ["a", 1]}},
+    {"E": ERROR | {"kinds": ["ExceptionGroup"], "parts": [ERROR, {}]}},
+    {"E": ERROR | {"kinds": ["OSError"], "args": [2, "x", "y"], "cause": ERROR}},
+    {"E": ERROR | {"line": 10**30, "message": "m" * 20_000}},
+    {"g": [{"l": [{"&": 0}]}]},
+    {"g": [[], 0]},
+    {"J": 0},
+    {"J": 10**9},
+    {"J": "0"},
     *(None, True, -1, 2**62, 1e308, "", "\ud800", "x" * 10_000, [], {}, {"": None}, {"h": None}),
     {"h": {"id": 10**9, "type": "int"}},
     {"h": {"id": -1, "type": "x" * 300, "callable": True, "module": ""}},
@@ -142,11 +175,14 @@ def damaged_json(body: bytes, rng: random.Random) -> bytes:
     """One to three nodes of the tree replaced, moved or doubled."""
     try:
         tree = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
-    for _ in range(rng.randint(1, 3)):
-        tree = _graft(tree, rng)
-    return json.dumps(tree).encode()
+    try:
+        for _ in range(rng.randint(1, 3)):
+            tree = _graft(tree, rng)
+        return json.dumps(tree).encode()
+    except RecursionError:  # grafted deep into deep: more than can be written this way
+        return b"[" * 5000 + b"]" * 5000
 
 
 def _graft(tree: Any, rng: random.Random) -> Any:
@@ -331,8 +367,14 @@ def test_many_damaged_frames_in_bounded_memory(recorded: list[list[bytes]]) -> N
 def test_each_hostile_node_as_an_answer(node: int) -> None:
     hostile = HOSTILE_NODES[node]
     ready = b'["ready",{"f":{"h":{"id":0,"type":"function","module":"","callable":true}}}]'
-    answers = [json.dumps([0, "value", hostile]).encode()] * 40
-    assert judged_wrong([ready, *answers]) < SECONDS_EACH
+    for reply in (
+        [0, "value", hostile],
+        [0, "error", hostile],
+        [0, "error", ERROR | {"args": [hostile], "of": hostile}],
+        [0, "uses", "call", hostile, [], {}],
+        [0, "uses", "getattr", 0, [hostile], {"key": hostile}],
+    ):
+        assert judged_wrong([ready, *([json.dumps(reply).encode()] * 40)]) < SECONDS_EACH
 
 
 def test_each_hostile_node_as_a_global_or_an_error() -> None:
@@ -344,6 +386,9 @@ def test_each_hostile_node_as_a_global_or_an_error() -> None:
             ["error", [hostile], hostile, "why"],
             ["error", ["KeyError", hostile], "KeyError", hostile],
             ["syntax", [hostile], "SyntaxError", "why"],
+            ["error", hostile],
+            ["error", {"borrowed": hostile}],
+            ["error", ERROR | {"args": [hostile]}],
             hostile,
         ):
             assert judged_wrong([json.dumps(frame).encode()]) < SECONDS_EACH
