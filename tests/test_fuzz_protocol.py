@@ -116,6 +116,10 @@ HOSTILE_NODES: list[Any] = [
     {"E": ERROR | {"line": 10**30, "message": "m" * 20_000}},
     {"g": [{"l": [{"&": 0}]}]},
     {"g": [[], 0]},
+    {"g": [["s", list(range(1, 3001))], *([0, n] for n in TWINS[:3000])]},
+    {"g": [["d", [[n, n] for n in range(1, 3001)]], *([0, n] for n in TWINS[:3000])]},
+    # Two of the one inside two of the one inside …: a hundred nodes, and 2**100 parts to hash.
+    {"g": [["S", [1]], *(["t", [n + 2, n + 2]] for n in range(100)), [0, 5]]},
     {"J": 0},
     {"J": 10**9},
     {"J": "0"},

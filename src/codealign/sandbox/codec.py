@@ -296,8 +296,15 @@ def _items(payload: Any, inner: Inner) -> list[Any]:
 
 
 def _hashed(payload: Any, inner: Inner) -> list[Any]:
-    """Items of a set, or keys, that hash apart: of 60,000 that hash alike a set is half a minute in C."""
-    items = _items(payload, inner)
+    return hashing_apart(_items(payload, inner))
+
+
+def hashing_apart(items: list[Any]) -> list[Any]:
+    """Items of a set, or keys, that hash apart: of 60,000 that hash alike a set is half a minute in C.
+
+    Raises:
+        ValueError: too many hash alike.
+    """
     if len(items) > MAX_TWINS and len(items) - len(set(map(hash, items))) > MAX_TWINS:
         raise ValueError("a set or dict of them would take too long to build")
     return items

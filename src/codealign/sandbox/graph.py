@@ -13,9 +13,13 @@ import builtins
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from codealign.sandbox.codec import hashing_apart
+
 # A program that redefines builtins redefines its own; see `guest`.
 __builtins__ = dict(vars(builtins))
 
+MAX_SIZE = 10**6
+"""Parts of a tuple or frozenset, one that it holds twice counted twice: so long its hash takes, in C."""
 _TAGS: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "S", dict: "d"}
 _KINDS = {tag: kind for kind, tag in _TAGS.items()}
 
@@ -57,8 +61,9 @@ def read(nodes: Any, leaf: Callable[[Any], Any], into: Sequence[Any] = ()) -> di
             built[number] = leaf(payload)
         elif tag in ("l", "d"):  # filled last: they may be part of what they hold
             built[number] = _KINDS[tag]()
+    sizes: dict[int, int] = {}
     for number in range(len(nodes)):
-        _build(number, nodes, built)
+        _build(number, nodes, built, sizes)
     for number, (tag, payload) in enumerate(nodes):
         if number < len(into) or tag in ("l", "d"):
             _fill(built[number], tag, payload, built, leaf)
@@ -70,11 +75,12 @@ def _fill(value: Any, tag: Any, payload: Any, built: dict[int, Any], leaf: Any) 
     if _TAGS.get(type(value), 0) != tag:
         raise TypeError("a container that has become another type")
     if tag == "d":
-        items: Any = {built[key]: built[item] for key, item in payload}
+        keys = hashing_apart([built[key] for key, _ in payload])
+        items: Any = dict(zip(keys, [built[item] for _, item in payload], strict=True))
         value.clear()
         value.update(items)
     elif tag == "s":
-        items = [built[part] for part in payload]
+        items = hashing_apart([built[part] for part in payload])
         value.clear()
         value.update(items)
     elif tag == "l":
@@ -87,7 +93,7 @@ def _fill(value: Any, tag: Any, payload: Any, built: dict[int, Any], leaf: Any) 
         value.extend(new)
 
 
-def _build(number: int, nodes: Any, built: dict[int, Any]) -> None:
+def _build(number: int, nodes: Any, built: dict[int, Any], sizes: dict[int, int]) -> None:
     """Build the tuple or set `number` after the tuples and sets inside it, without recursion."""
     waiting: list[tuple[int, Iterator[int]]] = [(number, _parts(nodes, number))]
     entered = {number}
@@ -98,7 +104,11 @@ def _build(number: int, nodes: Any, built: dict[int, Any]) -> None:
             waiting.pop()
             if current not in built:
                 tag, payload = nodes[current]
-                built[current] = _KINDS[tag](built[item] for item in payload)
+                sizes[current] = 1 + sum(sizes.get(item, 1) for item in payload)
+                if sizes[current] > MAX_SIZE:
+                    raise ValueError("to hash it would take for ever")
+                items = [built[item] for item in payload]
+                built[current] = _KINDS[tag](items if tag == "t" else hashing_apart(items))
         elif part in entered:
             raise ValueError("a tuple that holds itself")
         else:
