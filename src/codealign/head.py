@@ -1,0 +1,204 @@
+"""From hidden states to log-probabilities of tokens, never holding [tokens, vocabulary] logits.
+
+    logp(y) = h·w_y − log Σ_v exp(h·w_v)
+
+Tokens pass the output layer a block at a time. Backward turns a block's logits into their gradient in place,
+(1[v=y] − softmax)·g, and multiplies twice. Blocks' logits are kept for it as long as they fit in KEPT_BYTES, so
+that a batch of ordinary size costs three matrix products; the rest are computed again.
+
+Gradients of the output layer are added where they belong, with no dense temporary beside them; in a tied model
+the embedding's go to the same place (`embed`). Everything is summed in float32 at least.
+
+Not promised: second derivatives.
+
+Axes: M tokens, m tokens of a block, D hidden, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+BLOCK_BYTES = 64 * 2**20
+"""One block's logits: larger blocks make no product faster."""
+KEPT_BYTES = 256 * 2**20
+"""Logits kept from forward to backward."""
+
+
+class Head(NamedTuple):
+    """The output layer as a matrix, and what the model does to its logits.
+
+        logits = cap · tanh( scale · (h·Wᵀ + b) / cap )
+    """
+
+    weight_VD: Tensor
+    bias_V: Tensor | None
+    scale: float = 1.0
+    cap: float | None = None
+    in_place: bool = True
+    """Add the weight's gradient to `weight.grad` directly; False where something listens to autograd."""
+
+    def logits(self, hidden_mD: Tensor) -> Tensor:
+        """[m, V] before the cap, scaled."""
+        logits_mV = hidden_mD @ self.weight_VD.T
+        if self.bias_V is not None:
+            logits_mV += self.bias_V
+        return logits_mV if self.scale == 1.0 else logits_mV.mul_(self.scale)
+
+
+def token_logps(hidden_MD: Tensor, targets_M: Tensor, head: Head) -> Tensor:
+    """[M] log-probabilities (nats) of `targets_M` [M] int64, float32 at least, differentiable."""
+    return _TokenLogps.apply(hidden_MD, head.weight_VD, head.bias_V, targets_M, head)  # type: ignore[return-value]
+
+
+class _TokenLogps(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_MD: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        targets_M: Tensor,
+        head: Head,
+    ) -> Tensor:
+        exact = torch.promote_types(hidden_MD.dtype, torch.float32)
+        logps_M = torch.empty(len(targets_M), dtype=exact, device=hidden_MD.device)
+        lse_M = torch.empty_like(logps_M)
+        kept: list[Tensor] = []
+        room = KEPT_BYTES if any(ctx.needs_input_grad) else 0
+        for block in _blocks(len(targets_M), weight_VD):
+            logits_mV = head.logits(hidden_MD[block])
+            capped_mV = logits_mV if head.cap is None else _capped(logits_mV, head.cap)
+            lse_M[block] = _logsumexp(capped_mV)
+            chosen_m = capped_mV.gather(1, targets_M[block, None])[:, 0]
+            logps_M[block] = chosen_m.to(exact) - lse_M[block]
+            room -= logits_mV.nbytes
+            if room >= 0:
+                kept.append(logits_mV)
+        ctx.save_for_backward(hidden_MD, weight_VD, targets_M, lse_M)
+        ctx.kept, ctx.head = kept, head
+        return logps_M
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad_M,) = grads
+        hidden_MD, weight_VD, targets_M, lse_M = ctx.saved_tensors
+        head: Head = ctx.head
+        wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
+        grad_MD = torch.empty_like(hidden_MD) if wants_hidden else None
+        weight_sum = _Sum(weight_VD, head.in_place) if wants_weight else None
+        bias_sum = _Sum(head.bias_V, head.in_place) if wants_bias and head.bias_V is not None else None
+        kept = ctx.kept
+        ctx.kept = []
+        for number, block in enumerate(_blocks(len(targets_M), weight_VD)):
+            hidden_mD = hidden_MD[block]
+            logits_mV = kept[number] if number < len(kept) else head.logits(hidden_mD)
+            grad_mV = _grad_of_logits(logits_mV, targets_M[block], lse_M[block], grad_M[block], head)
+            if grad_MD is not None:
+                torch.mm(grad_mV, weight_VD, out=grad_MD[block])
+            if weight_sum is not None:
+                weight_sum.add_product(grad_mV, hidden_mD)
+            if bias_sum is not None:
+                bias_sum.add(grad_mV.sum(0))
+            if number < len(kept):
+                kept[number] = grad_M  # let go of the block
+        return (
+            grad_MD,
+            weight_sum.result() if weight_sum is not None else None,
+            bias_sum.result() if bias_sum is not None else None,
+            None,
+            None,
+        )
+
+
+def _blocks(num_tokens: int, weight_VD: Tensor) -> list[slice]:
+    row_bytes = len(weight_VD) * weight_VD.dtype.itemsize
+    size = max(1, BLOCK_BYTES // row_bytes)
+    return [slice(start, min(start + size, num_tokens)) for start in range(0, num_tokens, size)]
+
+
+def _capped(logits_mV: Tensor, cap: float) -> Tensor:
+    return (logits_mV / cap).tanh_().mul_(cap)
+
+
+def _logsumexp(logits_mV: Tensor) -> Tensor:
+    """[m], summed in float32 at least, without a float32 copy of the logits."""
+    exact = torch.promote_types(logits_mV.dtype, torch.float32)
+    if logits_mV.dtype == exact:
+        return torch.logsumexp(logits_mV, -1)
+    peak_m1 = logits_mV.amax(-1, keepdim=True)
+    total_m = torch.empty(len(logits_mV), dtype=exact, device=logits_mV.device)
+    for row in range(0, len(logits_mV), 16):
+        part = logits_mV[row : row + 16].to(exact) - peak_m1[row : row + 16].to(exact)
+        total_m[row : row + 16] = part.exp_().sum(-1)
+    return total_m.log_() + peak_m1[:, 0].to(exact)
+
+
+def _grad_of_logits(
+    logits_mV: Tensor, targets_m: Tensor, lse_m: Tensor, grad_m: Tensor, head: Head
+) -> Tensor:
+    """d loss / d (h·Wᵀ + b), in the place of the logits."""
+    slope_mV = None
+    if head.cap is not None:
+        tanh_mV = (logits_mV / head.cap).tanh_()
+        slope_mV = 1 - tanh_mV * tanh_mV
+        logits_mV = tanh_mV.mul_(head.cap)
+    weight_m1 = -(grad_m * head.scale)[:, None]
+    lse_m1 = lse_m[:, None].to(logits_mV.dtype)
+    grad_mV = logits_mV.sub_(lse_m1).exp_().mul_(weight_m1.to(logits_mV.dtype))
+    grad_mV.scatter_add_(1, targets_m[:, None], (grad_m * head.scale)[:, None].to(grad_mV.dtype))
+    return grad_mV if slope_mV is None else grad_mV.mul_(slope_mV)
+
+
+class _Sum:
+    """Where a parameter's gradient is added up: its own `.grad`, or a tensor that autograd is given."""
+
+    def __init__(self, parameter: Tensor, in_place: bool) -> None:
+        self._parameter, self._in_place = parameter, in_place and parameter.is_leaf
+        wide = torch.promote_types(parameter.dtype, torch.float32)
+        if self._in_place and wide == parameter.dtype:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            self._total = parameter.grad
+        else:
+            self._total = torch.zeros_like(parameter, dtype=wide)
+
+    def add_product(self, grad_mV: Tensor, hidden_mD: Tensor) -> None:
+        if self._total.dtype == grad_mV.dtype:
+            self._total.addmm_(grad_mV.T, hidden_mD)
+        else:
+            self._total += grad_mV.T @ hidden_mD
+
+    def add(self, value: Tensor) -> None:
+        self._total += value
+
+    def result(self) -> Tensor | None:
+        """What to return to autograd: None when it is in `.grad` already."""
+        if self._parameter.grad is self._total:
+            return None
+        return self._total.to(self._parameter.dtype)
+
+
+def embed(ids: Tensor, weight_VD: Tensor) -> Tensor:
+    """Rows of the embedding, whose gradient is added row by row where the weight's is."""
+    return _Embed.apply(ids, weight_VD)  # type: ignore[return-value]
+
+
+class _Embed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, ids: Tensor, weight_VD: Tensor) -> Tensor:
+        ctx.save_for_backward(ids, weight_VD)
+        return nn.functional.embedding(ids, weight_VD)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor | None]:
+        (grad,) = grads
+        ids, weight_VD = ctx.saved_tensors
+        if not ctx.needs_input_grad[1]:
+            return None, None
+        total = _Sum(weight_VD, in_place=True)
+        flat = grad.reshape(-1, grad.shape[-1])
+        total._total.index_add_(0, ids.reshape(-1), flat.to(total._total.dtype))
+        return None, total.result()
