@@ -23,7 +23,7 @@ from codealign.batches import EncodedPair, batch_pairs
 from codealign.cli import main
 from codealign.config import KATA_POLICY, ModelConfig, RunConfig
 from codealign.pipeline import weights_fingerprint
-from codealign.policy import load_policy
+from codealign.policy import Policy, load_policy
 from codealign.records import read_rows
 
 needs_kata = pytest.mark.skipif(
@@ -190,8 +190,8 @@ def assert_adapter_loads_alike(adapter: Path, base: Path) -> None:
             "ignore", "`is_gradient_checkpointing` is deprecated"
         )  # peft 0.21's
         adapted = peft.AutoPeftModelForCausalLM.from_pretrained(adapter, dtype=torch.float32)
-    merged.model = merged.called = adapted.eval()
-    torch.testing.assert_close(merged.token_logps(batch), ours, rtol=1e-4, atol=1e-4)
+    theirs = Policy(adapted.eval(), merged.tokenizer, merged.config).token_logps(batch)
+    torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-4)
     assert (ours - before).abs().max() > 1e-3
 
 

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from transformers import AttentionInterface
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 SPLIT, FLEX, DENSE = "codealign_split", "codealign_flex", "dense"
 
@@ -81,6 +82,9 @@ class _Split(torch.autograd.Function):
             _attend(q, k, v, row.completions, row.prompt, scale, out, lse, causal=False)
             for own in row.each_completion():
                 _attend_more(q, k, v, own, scale, out, lse)
+        # The kernel answers NaN with zeros, and broken weights would go unnoticed.
+        if not (q.sum() + k.sum()).isfinite():
+            out.fill_(torch.nan)
         ctx.save_for_backward(q, k, v, out, lse)
         ctx.rows, ctx.scale = rows, scale
         return out
@@ -161,8 +165,13 @@ def split_attention(
     tree_rows: Rows | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """transformers' attention interface: [1, H, S, D] queries, [1, G, S, D] keys, out [1, S, H, D]."""
-    rows = _rows_of(module, tree_rows, others)
+    """transformers' attention interface: [1, H, S, D] queries, [1, G, S, D] keys, out [1, S, H, D].
+
+    Without `tree_rows` it is PyTorch's own attention, for everything else that the model is used for.
+    """
+    if tree_rows is None:
+        return _ordinary(module, query, key, value, attention_mask, scaling=scaling, **others)
+    rows = _checked(module, tree_rows, others)
     query, key, value = _one_type(query, key, value)
     repeats = query.shape[1] // key.shape[1]
     if repeats > 1:
@@ -172,9 +181,11 @@ def split_attention(
     return out.transpose(1, 2), None  # type: ignore[union-attr]
 
 
-def _rows_of(module: torch.nn.Module, rows: Rows | None, others: dict[str, Any]) -> Rows:
-    if rows is None:
-        raise NotATree("its attention is not told of the rows")
+def _ordinary(*arguments: Any, **keywords: Any) -> tuple[Tensor, None]:
+    return ALL_ATTENTION_FUNCTIONS["sdpa"](*arguments, **keywords)
+
+
+def _checked(module: torch.nn.Module, rows: Rows, others: dict[str, Any]) -> Rows:
     if getattr(module, "is_causal", True) is False:
         raise NotATree("its attention looks ahead")
     for name in ("softcap", "s_aux", "position_bias"):
@@ -206,7 +217,9 @@ def flex_attention(
     **others: Any,
 ) -> tuple[Tensor, None]:
     """As `split_attention`, by FlexAttention (arXiv 2412.05496) with one block mask a batch."""
-    rows = _rows_of(module, tree_rows, others)
+    if tree_rows is None:
+        return _ordinary(module, query, key, value, attention_mask, scaling=scaling, **others)
+    rows = _checked(module, tree_rows, others)
     query, key, value = _one_type(query, key, value)
     out = _compiled_flex(query.device.type)(
         query,
@@ -261,11 +274,13 @@ class Places(NamedTuple):
         return (k <= q) & same_row & ((self.branch_S[k] == 0) | same_branch)
 
 
-def dense_mask(rows: Rows, device: torch.device) -> Tensor:
-    """[1, 1, S, S] bool, True where row token q (third axis) attends to token k (last)."""
+def dense_mask(rows: Rows, dtype: torch.dtype, device: torch.device | str) -> Tensor:
+    """[1, 1, S, S], 0 where token q (third axis) attends to token k (last) and very negative elsewhere."""
     place = Places.of(rows, device)
     index_S = torch.arange(len(place.row_S), device=device)
-    return place.sees(index_S[:, None], index_S[None, :])[None, None]
+    sees_SS = place.sees(index_S[:, None], index_S[None, :])
+    lowest = torch.finfo(dtype).min
+    return torch.zeros_like(sees_SS, dtype=dtype).masked_fill_(~sees_SS, lowest)[None, None]
 
 
 AttentionInterface.register(SPLIT, split_attention)

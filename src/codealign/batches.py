@@ -134,15 +134,20 @@ def batch_pairs(pairs: Iterable[EncodedPair], *, with_rejected: bool = True) -> 
             chosen.append(winner)
             rejected.append(tree.add(pair.prompt_ids, pair.rejected_ids, 0.0))
             pair_weights.append(pair.weight)
-    return Batch(
-        prompts=tuple(tree.prompts),
-        completions=tuple(completion for _, completion in tree.completions),
-        prompt_of_N=torch.tensor([k for k, _ in tree.completions], dtype=torch.long),
-        chosen_P=torch.tensor(chosen, dtype=torch.long),
-        rejected_P=torch.tensor(rejected, dtype=torch.long),
-        pair_weights_P=torch.tensor(pair_weights, dtype=torch.float32),
-        weights_N=torch.tensor(tree.weights, dtype=torch.float32),
+    return tree.batch(
+        torch.tensor(chosen, dtype=torch.long),
+        torch.tensor(rejected, dtype=torch.long),
+        torch.tensor(pair_weights, dtype=torch.float32),
     )
+
+
+def batch_completions(texts: Iterable[tuple[TokenIds, TokenIds]]) -> Batch:
+    """The tree over (prompt, completion) rows, each of weight 1, without pairs."""
+    tree = _Tree()
+    for prompt, completion in texts:
+        tree.add(prompt, completion, 1.0)
+    none = torch.zeros(0, dtype=torch.long)
+    return tree.batch(none, none, torch.zeros(0))
 
 
 class _Tree:
@@ -161,3 +166,14 @@ class _Tree:
             self.weights.append(0.0)
         self.weights[index] += weight
         return index
+
+    def batch(self, chosen_P: Tensor, rejected_P: Tensor, pair_weights_P: Tensor) -> Batch:
+        return Batch(
+            prompts=tuple(self.prompts),
+            completions=tuple(completion for _, completion in self.completions),
+            prompt_of_N=torch.tensor([k for k, _ in self.completions], dtype=torch.long),
+            chosen_P=chosen_P,
+            rejected_P=rejected_P,
+            pair_weights_P=pair_weights_P,
+            weights_N=torch.tensor(self.weights, dtype=torch.float32),
+        )

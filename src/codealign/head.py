@@ -16,10 +16,11 @@ Axes: M tokens, m tokens of a block, D hidden, V vocabulary.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 BLOCK_BYTES = 64 * 2**20
 """One block's logits: larger blocks make no product faster."""
@@ -30,7 +31,7 @@ KEPT_BYTES = 256 * 2**20
 class Head(NamedTuple):
     """The output layer as a matrix, and what the model does to its logits.
 
-        logits = cap · tanh( scale · (h·Wᵀ + b) / cap )
+    logits = cap · tanh( scale · (h·Wᵀ + b) / cap )
     """
 
     weight_VD: Tensor
@@ -89,13 +90,17 @@ class _TokenLogps(torch.autograd.Function):
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         grad_MD = torch.empty_like(hidden_MD) if wants_hidden else None
         weight_sum = _Sum(weight_VD, head.in_place) if wants_weight else None
-        bias_sum = _Sum(head.bias_V, head.in_place) if wants_bias and head.bias_V is not None else None
+        bias_sum = (
+            _Sum(head.bias_V, head.in_place) if wants_bias and head.bias_V is not None else None
+        )
         kept = ctx.kept
         ctx.kept = []
         for number, block in enumerate(_blocks(len(targets_M), weight_VD)):
             hidden_mD = hidden_MD[block]
             logits_mV = kept[number] if number < len(kept) else head.logits(hidden_mD)
-            grad_mV = _grad_of_logits(logits_mV, targets_M[block], lse_M[block], grad_M[block], head)
+            grad_mV = _grad_of_logits(
+                logits_mV, targets_M[block], lse_M[block], grad_M[block], head
+            )
             if grad_MD is not None:
                 torch.mm(grad_mV, weight_VD, out=grad_MD[block])
             if weight_sum is not None:
@@ -174,6 +179,9 @@ class _Sum:
     def add(self, value: Tensor) -> None:
         self._total += value
 
+    def add_rows(self, rows: Tensor, values: Tensor) -> None:
+        self._total.index_add_(0, rows, values.to(self._total.dtype))
+
     def result(self) -> Tensor | None:
         """What to return to autograd: None when it is in `.grad` already."""
         if self._parameter.grad is self._total:
@@ -181,24 +189,48 @@ class _Sum:
         return self._total.to(self._parameter.dtype)
 
 
-def embed(ids: Tensor, weight_VD: Tensor) -> Tensor:
-    """Rows of the embedding, whose gradient is added row by row where the weight's is."""
-    return _Embed.apply(ids, weight_VD)  # type: ignore[return-value]
+def token_logps_of(
+    layer: nn.Module, hidden_MD: Tensor, targets_M: Tensor, scale: float, cap: float | None
+) -> Tensor:
+    """As `token_logps`, through any output layer: its blocks are computed again for the backward."""
+
+    def of_block(hidden_mD: Tensor, targets_m: Tensor) -> Tensor:
+        logits_mV = layer(hidden_mD) * scale
+        capped_mV = logits_mV if cap is None else cap * torch.tanh(logits_mV / cap)
+        exact = torch.promote_types(capped_mV.dtype, torch.float32)
+        return -nn.functional.cross_entropy(capped_mV.to(exact), targets_m, reduction="none")
+
+    weight_VD = layer.get_parameter("base_layer.weight") if hasattr(layer, "base_layer") else None
+    num_rows = hidden_MD.shape[-1] if weight_VD is None else len(weight_VD)
+    size = max(1, BLOCK_BYTES // (4 * num_rows))
+    parts = [
+        checkpoint(of_block, hidden_MD[i : i + size], targets_M[i : i + size], use_reentrant=False)
+        for i in range(0, len(targets_M), size)
+    ]
+    return torch.cat(cast("list[Tensor]", parts))
+
+
+def embed(ids: Tensor, weight_VD: Tensor, padding_id: int | None) -> Tensor:
+    """Rows of the embedding; their gradient is added to `weight.grad` row by row, none to `padding_id`."""
+    return _Embed.apply(ids, weight_VD, padding_id)  # type: ignore[return-value]
 
 
 class _Embed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, ids: Tensor, weight_VD: Tensor) -> Tensor:
+    def forward(ctx: Any, ids: Tensor, weight_VD: Tensor, padding_id: int | None) -> Tensor:
         ctx.save_for_backward(ids, weight_VD)
+        ctx.padding_id = padding_id
         return nn.functional.embedding(ids, weight_VD)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor | None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor | None, None]:
         (grad,) = grads
         ids, weight_VD = ctx.saved_tensors
         if not ctx.needs_input_grad[1]:
-            return None, None
+            return None, None, None
+        rows, values = ids.reshape(-1), grad.reshape(-1, grad.shape[-1])
+        if ctx.padding_id is not None:
+            values = values * (rows != ctx.padding_id)[:, None]
         total = _Sum(weight_VD, in_place=True)
-        flat = grad.reshape(-1, grad.shape[-1])
-        total._total.index_add_(0, ids.reshape(-1), flat.to(total._total.dtype))
-        return None, total.result()
+        total.add_rows(rows, values)
+        return None, total.result(), None

@@ -29,15 +29,15 @@ from typing import Any, NamedTuple, cast
 
 import peft
 import torch
-import torch.nn.functional as F
 import transformers
 from accelerate import PartialState
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from codealign.batches import Batch, TokenIds
+from codealign.batches import Batch
 from codealign.config import KATA_POLICY, ModelConfig
 from codealign.errors import ModelError, StorageError
+from codealign.logprobs import LogProbs
 from codealign.modelcard import Score, write_model_card
 
 
@@ -69,10 +69,9 @@ class Policy:
         self.tokenizer = tokenizer
         self.config = config
         self.name = config.model_name_or_path
-        self.called: nn.Module = model
-        """What forwards go through: `model`, or the wrapper that `distribute` was given."""
         _check_chat_options(tokenizer, config)
         _check_attention(model)
+        self.log_probs = LogProbs(model, self.name)
         self.train_mode(False)
 
     # ---------------------------------------------------------------- what it is
@@ -80,6 +79,11 @@ class Policy:
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    @property
+    def called(self) -> nn.Module:
+        """What forwards go through: `model`, or the wrapper that `distribute` was given."""
+        return self.log_probs.called
 
     @property
     def has_adapter(self) -> bool:
@@ -188,39 +192,7 @@ class Policy:
         Raises:
             ModelError: the model's output layer is not one that meets every position once.
         """
-        layout = _lay_out(batch.rows(), self.device)
-        logits_MV = self._completion_logits(layout)
-        exact = logits_MV.dtype if logits_MV.dtype == torch.float64 else torch.float32
-        logps_M = -F.cross_entropy(logits_MV.to(exact), layout.targets_M, reduction="none")
-        logps_NT = logps_M.new_zeros(batch.num_completions, layout.num_columns)
-        return logps_NT.index_put((layout.row_M, layout.column_M), logps_M)
-
-    def _completion_logits(self, layout: _Layout) -> Tensor:
-        """[M, V]: the model's own forward, its output layer narrowed to the positions that predict."""
-        head = self.model.get_output_embeddings()
-        if head is None:
-            raise ModelError(
-                "the model has no output layer", where=self.name, cure="use a causal LM"
-            )
-
-        def keep_sources(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return (inputs[0][layout.row_M, layout.source_M],)
-
-        # A hook rather than a call of the backbone: DDP sees its forward, LoRA on the head applies,
-        # and whatever the model does to its logits (scaling, capping) stays the model's.
-        hook = head.register_forward_pre_hook(keep_sources)
-        try:
-            # Rows are padded on the right, so a causal model needs no mask to ignore the padding.
-            logits_MV = self.called(input_ids=layout.input_ids_NL, use_cache=False).logits
-        finally:
-            hook.remove()
-        if logits_MV.ndim != 2 or len(logits_MV) != len(layout.targets_M):
-            raise ModelError(
-                f"the output layer gave {tuple(logits_MV.shape)} for {len(layout.targets_M)} positions",
-                where=self.name,
-                cure="this architecture post-processes whole rows; report it with the model's name",
-            )
-        return logits_MV
+        return self.log_probs(batch)
 
     @contextlib.contextmanager
     def reference(self) -> Iterator[None]:
@@ -243,10 +215,12 @@ class Policy:
         for name, module in self.model.named_modules():
             if hasattr(module, "gradient_checkpointing") or "lora_dropout" in name:
                 module.training = training
+        # Several processes listen to autograd for the gradients that they exchange.
+        self.log_probs.adds_gradients = training and self.called is self.model
 
     def distribute(self, wrapped: nn.Module) -> None:
         """Send forwards through `wrapped` (DDP around `model`) from now on."""
-        self.called = wrapped
+        self.log_probs.called = wrapped
 
     def save(self, directory: Path | str, *, scores: Sequence[Score] = ()) -> None:
         """Write model (or adapter), tokenizer and a model card with `scores` in its model-index.
@@ -279,43 +253,6 @@ class Policy:
                 directory, dtype=self.model.dtype, trust_remote_code=self.config.trust_remote_code
             )
         self.model.load_state_dict(saved.state_dict())
-
-
-# ------------------------------------------------------------------- layout of a batch
-
-
-class _Layout(NamedTuple):
-    """A batch as padded rows, and where in them the completion tokens are predicted.
-
-    Token m of the flat list is column `column_M[m]` of completion `row_M[m]`; the position that
-    predicts it is `source_M[m]`, the one before it. The last token of a completion is a target, never
-    an input.
-    """
-
-    input_ids_NL: Tensor
-    row_M: Tensor
-    column_M: Tensor
-    source_M: Tensor
-    targets_M: Tensor
-    num_columns: int
-
-
-def _lay_out(rows: Sequence[tuple[TokenIds, TokenIds]], device: torch.device) -> _Layout:
-    inputs = [torch.tensor((*prompt, *completion[:-1])) for prompt, completion in rows]
-    lengths = torch.tensor([len(completion) for _, completion in rows])
-    first_source = torch.tensor([len(prompt) - 1 for prompt, _ in rows])
-    num_columns = int(lengths.max())
-    row_M, column_M = torch.nonzero(torch.arange(num_columns) < lengths[:, None], as_tuple=True)
-    targets = torch.tensor([token for _, completion in rows for token in completion])
-    return _Layout(
-        # The padding's id is never read by a token that counts; 0 is in every vocabulary.
-        input_ids_NL=nn.utils.rnn.pad_sequence(inputs, batch_first=True).to(device),
-        row_M=row_M.to(device),
-        column_M=column_M.to(device),
-        source_M=(first_source[row_M] + column_M).to(device),
-        targets_M=targets.to(device),
-        num_columns=num_columns,
-    )
 
 
 # ------------------------------------------------------------------- loading

@@ -26,6 +26,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from codealign.errors import ModelError
+from codealign.logprobs import shortest_window
 
 log = logging.getLogger("codealign.sampling")
 
@@ -310,17 +311,6 @@ def pick_keyvalues(model: Any, longest: int) -> type[SlotKeyValues] | type[Locks
             cure="use the vllm or openai engine (sample.engine.kind) for this model",
         )
     return LockstepKeyValues
-
-
-def shortest_window(config: Any) -> int | None:
-    """Tokens of the shortest sliding or chunked window that any layer uses; None without one."""
-    text = config.get_text_config(decoder=True)
-    kinds = getattr(text, "layer_types", None) or []
-    sliding = any("sliding" in kind or "chunked" in kind for kind in kinds)
-    if kinds and not sliding:
-        return None
-    windows = [getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")]
-    return min((window for window in windows if window), default=None)
 
 
 @torch.no_grad()

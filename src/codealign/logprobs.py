@@ -1,0 +1,337 @@
+"""A batch through the model: the log-probabilities of its completions' tokens, by the cheapest exact way.
+
+Each prompt is computed once, however many completions it has, and each completion once, however many pairs it
+is in: rows [prompt, completion 1 … completion K] follow one another without padding, positions restart at
+the prompt's length for each completion, `attention` keeps completions apart. Only the positions that predict a
+completion's token meet the output layer, in blocks (`head`).
+
+Which way a model takes is found out once, by comparing with one plain padded forward on a few random tokens:
+
+    split, flex, dense    trees, with the attention of that name
+    plain                 a padded row per completion: always right, and said in the log with the reason
+
+Not promised: the last bit. Two ways round differently, and so do two batches.
+
+Axes: N completions, T tokens of a completion (padded), M completion tokens of all, S tokens of all rows,
+L positions of a padded row, D hidden, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
+
+import peft
+import torch
+import torch.nn.functional as F
+import transformers
+from torch import Tensor, nn
+from transformers import AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
+
+from codealign import head as heads
+from codealign.attention import DENSE, FLEX, SPLIT, NotATree, Row, Rows, dense_mask
+from codealign.batches import Batch, TokenIds, batch_completions
+from codealign.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+PLAIN = "plain"
+CHECK_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
+"""Largest difference (nats) from the plain path that is rounding; 0.05 in narrower types."""
+
+for _name in (SPLIT, FLEX):
+    # Outside trees (sampling, the plain path) the model goes on as with PyTorch's own attention.
+    AttentionMaskInterface.register(_name, sdpa_mask)
+
+
+class Target(NamedTuple):
+    """Where the M completion tokens are: token m is column `column_M[m]` of completion `row_M[m]`."""
+
+    row_M: Tensor
+    column_M: Tensor
+    ids_M: Tensor
+    num_columns: int
+
+
+class TreeLayout(NamedTuple):
+    """A batch as flat rows; `source_M` is the position that predicts token m."""
+
+    input_ids_S: Tensor
+    positions_S: Tensor
+    rows: Rows
+    source_M: Tensor
+    target: Target
+
+
+class PaddedLayout(NamedTuple):
+    """A batch as one padded row a completion; `source_M` is the column that predicts token m."""
+
+    input_ids_NL: Tensor
+    source_M: Tensor
+    target: Target
+
+
+def lay_out_tree(batch: Batch, device: torch.device) -> TreeLayout:
+    """The last token of a completion is a target, never an input; a prompt's last token predicts the first."""
+    ids: list[int] = []
+    positions: list[int] = []
+    rows: list[Row] = []
+    starts_N = [0] * batch.num_completions
+    last_prompt_N = [0] * batch.num_completions
+    for prompt, members in zip(batch.prompts, _members(batch), strict=True):
+        start = len(ids)
+        ids += prompt
+        positions += range(len(prompt))
+        for n in members:
+            starts_N[n], last_prompt_N[n] = len(ids), start + len(prompt) - 1
+            inputs = batch.completions[n][:-1]
+            ids += inputs
+            positions += range(len(prompt), len(prompt) + len(inputs))
+        branches = tuple(len(batch.completions[n]) - 1 for n in members)
+        rows.append(Row(start, len(prompt), branches))
+    target = _targets(batch.completions, device)
+    start_M = torch.tensor(starts_N, device=device)[target.row_M]
+    last_prompt_M = torch.tensor(last_prompt_N, device=device)[target.row_M]
+    source_M = torch.where(target.column_M == 0, last_prompt_M, start_M + target.column_M - 1)
+    return TreeLayout(
+        torch.tensor(ids, device=device),
+        torch.tensor(positions, device=device),
+        tuple(rows),
+        source_M,
+        target,
+    )
+
+
+def _members(batch: Batch) -> list[list[int]]:
+    """Completions of each prompt."""
+    members: list[list[int]] = [[] for _ in batch.prompts]
+    for n, k in enumerate(batch.prompt_of_N.tolist()):
+        members[k].append(n)
+    return members
+
+
+def _targets(completions: Sequence[TokenIds], device: torch.device) -> Target:
+    lengths = torch.tensor([len(completion) for completion in completions])
+    num_columns = int(lengths.max())
+    row_M, column_M = torch.nonzero(torch.arange(num_columns) < lengths[:, None], as_tuple=True)
+    ids = torch.tensor([token for completion in completions for token in completion])
+    return Target(row_M.to(device), column_M.to(device), ids.to(device), num_columns)
+
+
+def lay_out_padded(rows: Sequence[tuple[TokenIds, TokenIds]], device: torch.device) -> PaddedLayout:
+    inputs = [torch.tensor((*prompt, *completion[:-1])) for prompt, completion in rows]
+    first_source = torch.tensor([len(prompt) - 1 for prompt, _ in rows], device=device)
+    target = _targets([completion for _, completion in rows], device)
+    return PaddedLayout(
+        # The padding's id is never read by a token that counts; 0 is in every vocabulary.
+        input_ids_NL=nn.utils.rnn.pad_sequence(inputs, batch_first=True).to(device),
+        source_M=first_source[target.row_M] + target.column_M,
+        target=target,
+    )
+
+
+class LogProbs:
+    """What gives `Policy.token_logps`.
+
+    Args:
+        model: the transformers or PEFT model.
+        name: of the model, for messages.
+    """
+
+    def __init__(self, model: transformers.PreTrainedModel | peft.PeftModel, name: str) -> None:
+        self.model, self.name = model, name
+        self.called: nn.Module = model
+        """What forwards go through: `model`, or the wrapper of several processes around it."""
+        self.adds_gradients = False
+        """While training in one process: gradients of embedding and output layer go straight to `.grad`."""
+        self.path = PLAIN
+        self.path, self.reason = self._pick_path()
+        if self.reason:
+            logger.warning("%s: prompts are computed once per completion: %s", name, self.reason)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """[N, T] log-probabilities (nats), float32 at least, 0 where padded."""
+        if self.path == PLAIN or self._outgrows_window(batch):
+            return self._plain(batch)
+        return self._tree(batch)
+
+    # ---------------------------------------------------------------- trees
+
+    def _tree(self, batch: Batch) -> Tensor:
+        layout = lay_out_tree(batch, self.model.device)
+        # A mask that is made already: transformers would take the restarting positions for packed texts.
+        options: dict[str, Any] = {
+            "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.model.device)
+        }
+        if self.path == DENSE:
+            options["attention_mask"] = dense_mask(layout.rows, self.model.dtype, self.model.device)
+        else:
+            options["tree_rows"] = layout.rows
+        with self._hidden_states() as hidden:
+            self.called(
+                **self._inputs(layout.input_ids_S),
+                position_ids=layout.positions_S[None],
+                use_cache=False,
+                **options,
+            )
+        [hidden_1SD] = hidden
+        logps_M = self._token_logps(hidden_1SD[0, layout.source_M], layout.target.ids_M)
+        return _as_rows(logps_M, layout.target, batch.num_completions)
+
+    def _inputs(self, ids_S: Tensor) -> dict[str, Tensor]:
+        embedding = self.model.get_input_embeddings()
+        if not self.adds_gradients or type(embedding) is not nn.Embedding:
+            return {"input_ids": ids_S[None]}
+        return {"inputs_embeds": heads.embed(ids_S[None], embedding.weight, embedding.padding_idx)}
+
+    @contextmanager
+    def _hidden_states(self) -> Iterator[list[Tensor]]:
+        """Inside, a forward leaves what comes to the output layer in the list, and computes no logits."""
+        caught: list[Tensor] = []
+
+        def catch(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            caught.append(inputs[0])
+            return (inputs[0][:, :0],)
+
+        # A hook rather than a call of the backbone: DDP sees its forward, and whatever the model does before
+        # its output layer stays the model's.
+        hook = self._output_layer().register_forward_pre_hook(catch)
+        try:
+            yield caught
+        finally:
+            hook.remove()
+
+    def _output_layer(self) -> nn.Module:
+        layer = self.model.get_output_embeddings()
+        if layer is None:
+            raise ModelError(
+                "the model has no output layer", where=self.name, cure="use a causal LM"
+            )
+        return layer
+
+    def _token_logps(self, hidden_MD: Tensor, ids_M: Tensor) -> Tensor:
+        layer, scaling = self._output_layer(), _logit_scaling(self.model)
+        if type(layer) is nn.Linear:
+            head = heads.Head(layer.weight, layer.bias, *scaling, in_place=self.adds_gradients)
+            return heads.token_logps(hidden_MD, ids_M, head)
+        # An adapter on the output layer, or a layer of the model's own: whatever it is, block by block.
+        return heads.token_logps_of(layer, hidden_MD, ids_M, *scaling)
+
+    # ---------------------------------------------------------------- plain rows
+
+    def _plain(self, batch: Batch) -> Tensor:
+        layout = lay_out_padded(batch.rows(), self.model.device)
+
+        def keep_sources(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return (inputs[0][layout.target.row_M, layout.source_M],)
+
+        # Whatever the model does to its logits (scaling, capping) stays the model's.
+        hook = self._output_layer().register_forward_pre_hook(keep_sources)
+        try:
+            # Rows are padded on the right, so a causal model needs no mask to ignore the padding.
+            logits_MV = self.called(input_ids=layout.input_ids_NL, use_cache=False).logits
+        finally:
+            hook.remove()
+        if logits_MV.ndim != 2 or len(logits_MV) != len(layout.source_M):
+            raise ModelError(
+                f"the output layer gave {tuple(logits_MV.shape)} for {len(layout.source_M)} positions",
+                where=self.name,
+                cure="this architecture post-processes whole rows; report it with the model's name",
+            )
+        exact = torch.promote_types(logits_MV.dtype, torch.float32)
+        logps_M = -F.cross_entropy(logits_MV.to(exact), layout.target.ids_M, reduction="none")
+        return _as_rows(logps_M, layout.target, batch.num_completions)
+
+    # ---------------------------------------------------------------- which way
+
+    def _pick_path(self) -> tuple[str, str]:
+        """The path, and why it is plain when it is."""
+        given = self.model.config._attn_implementation
+        candidates = {"sdpa": (SPLIT, DENSE), SPLIT: (SPLIT, DENSE), "eager": (DENSE,)}.get(given)
+        if self.model.device.type == "cuda" and given != "eager":
+            candidates = candidates and (FLEX, DENSE)
+        if candidates is None:
+            return PLAIN, f"attn_implementation is {given!r}; leave it out to share prompts"
+        batch = _check_batch(self.model)
+        with torch.no_grad():
+            plain_NT = self._plain(batch)
+        reason = ""
+        for path in candidates:
+            reason = self._try_path(path, batch, plain_NT)
+            if not reason:
+                return path, ""
+        return PLAIN, reason
+
+    def _try_path(self, path: str, batch: Batch, plain_NT: Tensor) -> str:
+        """ "" when the path gives the plain log-probs, else what is wrong with it."""
+        given = self.model.config._attn_implementation
+        if path != DENSE:
+            self._attend_by(path)
+        self.path = path
+        reason = self._difference(batch, plain_NT)
+        self.path = PLAIN
+        if reason and path != DENSE:
+            self._attend_by(given)
+        return reason and f"{path}: {reason}"
+
+    def _difference(self, batch: Batch, plain_NT: Tensor) -> str:
+        try:
+            with torch.no_grad():
+                tree_NT = self._tree(batch)
+        except (NotATree, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+            return str(error)
+        off = float((tree_NT - plain_NT).abs().max())
+        allowed = CHECK_TOLERANCE.get(self.model.dtype, 0.05)
+        return "" if off <= allowed else f"log-probabilities differ by {off:.2g}"
+
+    def _attend_by(self, implementation: str) -> None:
+        model = (
+            self.model.get_base_model() if isinstance(self.model, peft.PeftModel) else self.model
+        )
+        cast(transformers.PreTrainedModel, model).set_attn_implementation(implementation)
+
+    def _outgrows_window(self, batch: Batch) -> bool:
+        window = shortest_window(self.model.config)
+        return window is not None and any(
+            len(prompt) + len(completion) > window for prompt, completion in batch.rows()
+        )
+
+
+def _as_rows(logps_M: Tensor, target: Target, num_completions: int) -> Tensor:
+    logps_NT = logps_M.new_zeros(num_completions, target.num_columns)
+    return logps_NT.index_put((target.row_M, target.column_M), logps_M)
+
+
+def _logit_scaling(model: Any) -> tuple[float, float | None]:
+    """(factor, cap) that the model applies to its logits, by the names transformers' models use."""
+    text = model.config.get_text_config(decoder=True)
+    scale = getattr(text, "logit_scale", None) or 1.0
+    scale /= getattr(text, "logits_scaling", None) or 1.0
+    return float(scale), getattr(text, "final_logit_softcapping", None)
+
+
+def _check_batch(model: Any) -> Batch:
+    """Two prompts, one with completions of one, three and four tokens and one with a single one."""
+    generator = torch.Generator().manual_seed(0)
+    vocabulary = model.get_input_embeddings().num_embeddings
+
+    def draw(length: int) -> TokenIds:
+        return tuple(torch.randint(vocabulary, (length,), generator=generator).tolist())
+
+    long, short = draw(5), draw(1)
+    texts = [(long, draw(1)), (long, draw(3)), (long, draw(4)), (short, draw(2))]
+    return batch_completions(texts).to(model.device)
+
+
+def shortest_window(config: Any) -> int | None:
+    """Tokens of the shortest sliding or chunked window that any layer uses; None without one."""
+    text = config.get_text_config(decoder=True)
+    kinds = getattr(text, "layer_types", None) or []
+    sliding = any("sliding" in kind or "chunked" in kind for kind in kinds)
+    if kinds and not sliding:
+        return None
+    windows = [getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    return min((window for window in windows if window), default=None)
