@@ -97,10 +97,10 @@ def available(level: str) -> bool:
 
 @pytest.fixture(scope="module")
 def ours() -> Report:
-    """Every wrong program and every sequence at the strongest level, once."""
+    """Every wrong program at the strongest level, once."""
     if not (available("S3") or available("S2")):
         pytest.skip("this machine gives no level with namespaces")
-    corpus = load_corpus()._replace(honest=[])
+    corpus = load_corpus()._replace(honest=[], sequences=[])
     return audit(make_target("judge", JudgeConfig(limits=SHORT), workers=2), corpus)
 
 
@@ -121,9 +121,14 @@ def test_every_wrong_program_is_judged(ours: Report) -> None:
     assert not [r for r in ours.wrong if "ConnectionResetError" in r.answer.detail]
 
 
-def test_no_sequence_breaks_our_judge(ours: Report) -> None:
-    broken = [sequence for sequence in ours.sequences if sequence.broken]
-    assert broken == []
+def test_no_sequence_breaks_our_judge() -> None:
+    if not (available("S3") or available("S2")):
+        pytest.skip("this machine gives no level with namespaces")
+    corpus = load_corpus()._replace(wrong=[], honest=[])
+    # With the usual limits: the honest programs of a sequence must have time on a busy machine too.
+    report = audit(make_target("judge", JudgeConfig(), workers=2), corpus)
+    assert len(report.sequences) == len(corpus.sequences)
+    assert [sequence for sequence in report.sequences if sequence.broken] == []
 
 
 @pytest.mark.slow
