@@ -90,7 +90,7 @@ class _Split(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad_out,) = grads
         q, k, v, out, lse = ctx.saved_tensors
         grad_out = grad_out.to(q.dtype)

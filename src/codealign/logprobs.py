@@ -249,7 +249,7 @@ class LogProbs:
 
     def _pick_path(self) -> tuple[str, str]:
         """The path, and why it is plain when it is."""
-        given = self.model.config._attn_implementation
+        given = str(self.model.config._attn_implementation)
         candidates = {"sdpa": (SPLIT, DENSE), SPLIT: (SPLIT, DENSE), "eager": (DENSE,)}.get(given)
         if self.model.device.type == "cuda" and given != "eager":
             candidates = candidates and (FLEX, DENSE)
@@ -267,7 +267,7 @@ class LogProbs:
 
     def _try_path(self, path: str, batch: Batch, plain_NT: Tensor) -> str:
         """ "" when the path gives the plain log-probs, else what is wrong with it."""
-        given = self.model.config._attn_implementation
+        given = str(self.model.config._attn_implementation)
         if path != DENSE:
             self._attend_by(path)
         self.path = path

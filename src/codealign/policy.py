@@ -71,6 +71,7 @@ class Policy:
         self.name = config.model_name_or_path
         _check_chat_options(tokenizer, config)
         _check_attention(model)
+        model.eval()  # dropout would make two paths differ
         self.log_probs = LogProbs(model, self.name)
         self.train_mode(False)
 
