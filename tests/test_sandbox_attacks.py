@@ -16,7 +16,14 @@ import pytest
 
 from codealign.config import JudgeConfig, LimitsConfig, LocalJudge
 from codealign.judging import Candidate, Judge
-from codealign.records import CheckTests, Problem, Verdict, read_records, write_records
+from codealign.records import (
+    CheckTests,
+    Problem,
+    StdioTests,
+    Verdict,
+    read_records,
+    write_records,
+)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the sandbox needs Linux")
 
@@ -622,6 +629,19 @@ def test_numbers_that_hash_alike_are_refused_however_many_others_there_are(
     verdict = verdict_under(one_by_one, "assert candidate(1) == 2", program)
     assert verdict.outcome == "violation", verdict
     assert time.monotonic() - since < 10
+
+
+def test_a_program_too_large_to_send_does_not_compile(one_by_one: Judge) -> None:
+    program = "# " + "x" * 9_000_000 + "\nprint(2)\ndef f(x): return x + 1\n"
+    check = CheckTests(source="def check(candidate):\n    assert candidate(1) == 2\n")
+    columns = {"task_id": "attack/size", "prompt": "", "entry_point": "f"}
+    problems = [
+        Problem(tests=check, **columns),
+        Problem(tests=check, trusted=False, **columns),
+        Problem(tests=StdioTests(inputs=["1"], outputs=["2"]), **columns),
+    ]
+    for verdict in one_by_one.verdicts(Candidate(problem, program) for problem in problems):
+        assert verdict.outcome == "syntax_error", verdict
 
 
 @pytest.mark.slow

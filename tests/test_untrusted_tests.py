@@ -368,6 +368,32 @@ def test_tests_leave_nothing_for_the_next_program_or_the_next_tests(
     assert verdict_on(judging, PLAIN, spy).passed
 
 
+@pytest.mark.parametrize("num_bytes", [2 * 10**6, 4 * 10**6, 9 * 10**6])
+def test_tests_too_large_to_carry_are_a_broken_problem(num_bytes: int, judging: Judge) -> None:
+    problem = checked("text = '" + "x" * num_bytes + "'\nassert candidate(1) == 2")
+    verdict = verdict_on(judging, problem, RIGHT)
+    if num_bytes < 3 * 10**6 * 3 / 4:  # kept as base64
+        assert verdict.passed
+    else:
+        assert (verdict.outcome, verdict.detail) == ("not_judged", "broken_problem")
+        assert "larger than" in verdict.message
+
+
+@pytest.mark.parametrize("num_bytes", [2 * 10**6, 5 * 10**6, 7 * 10**6, 9 * 10**6])
+def test_globals_too_large_to_carry_are_the_programs_fault(num_bytes: int, judging: Judge) -> None:
+    problem = Problem(
+        task_id="t/3",
+        prompt="",
+        entry_point="f",
+        tests=AssertTests(asserts=["assert f(1) == 2", "assert len(TABLE) > 0"]),
+    )
+    program = f"TABLE = 'x' * {num_bytes}\n{RIGHT}"
+    verdict = verdict_on(judging, problem, program)
+    assert verdict.passed == (num_bytes < 3 * 10**6)
+    assert verdict.outcome in ("passed", "output_limit", "violation", "runtime_error")
+    assert verdict_on(judging, PLAIN, RIGHT).passed
+
+
 def test_expected_values_stay_out_of_the_programs_reach(judging: Judge) -> None:
     # The program looks through all its objects for the number that only the test knows.
     problem = checked("assert candidate(1) == 918273645", "def f(x): return 918273645")

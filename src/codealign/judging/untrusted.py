@@ -30,6 +30,8 @@ from codealign.sandbox.remote import ProgramEnded
 KINDS = ("check", "asserts")
 """Tests that are source. The others are data, and compared in the judge whoever wrote them."""
 MAX_TESTS = 10_000
+MAX_KEPT_BYTES = MAX_FIRST_BYTES = 3 * 2**20
+"""Of prepared tests, and of the globals that a program shows at first: both go in one frame of 8 MB."""
 _FROM_TESTS = ("passed", "failed", "runtime_error", "syntax_error", "memory", "violation")
 """Outcomes that a report may name; limits are what the sandbox saw, never what a test says."""
 
@@ -79,14 +81,21 @@ class UntrustedTests:
         if self._announced is None:
             self._announced = self._prepare(test_cell, limits)
         execution = cell.start(program, limits._replace(cpu_s=cpu_s), names=self._announced.wanted)
+        names = self._announced.names
         try:
-            heard = _run_apart(self._announced.kept, execution, test_cell, limits)
+            first = _unless_ended(execution.open)
+            if len(first) > MAX_FIRST_BYTES:
+                first, execution.broken = bytearray(), "output"
+            heard = _run_apart(self._announced.kept, first, execution, test_cell, limits)
+        except SyntaxError as error:
+            heard = Finding("syntax_error", "", str(error))
         finally:
             ending = execution.finish()
+        if isinstance(heard, Finding):
+            return Heard(Scorecard(names), heard, ending, gone=True)
         if ending.reason == "wall" and heard.kept_waiting_s > limits.wall_s / 2:
             raise TestsMisbehaved("the tests kept the program waiting past its wall limit")
         gone = execution.ended or execution.broken != ""
-        names = self._announced.names
         if heard.report is None:
             if not gone:
                 raise TestsMisbehaved(
@@ -104,6 +113,10 @@ class UntrustedTests:
         body = bytearray()
         try:
             body = tester.open(limits.wall_s)
+        except SyntaxError:
+            raise BrokenProblem(
+                f"its tests are larger than {frames.MAX_FRAME_BYTES} bytes"
+            ) from None
         except ProgramEnded:
             pass  # its ending says why
         finally:
@@ -122,13 +135,14 @@ class _Apart(NamedTuple):
     """Of the tester."""
 
 
-def _run_apart(kept: str, execution: CellExecution, test_cell: Cell, limits: Limits) -> _Apart:
+def _run_apart(
+    kept: str, first: bytearray, execution: CellExecution, test_cell: Cell, limits: Limits
+) -> _Apart:
     """Carry questions one way and answers the other, until the tests report or end."""
-    answer = _unless_ended(execution.open)
     # They wait while the program runs, so their own wall limit only ends what is lost.
     patient = limits._replace(wall_s=limits.wall_s + limits.longest_s)
-    first = base64.b64encode(answer).decode()
-    tester = test_cell.run({"kept": kept, "first": first}, patient)
+    start = {"kept": kept, "first": base64.b64encode(first).decode()}
+    tester = test_cell.run(start, patient)
     kept_waiting_s, report = 0.0, None
     since = time.monotonic()
     try:
@@ -164,6 +178,8 @@ def _read_announcement(body: bytearray) -> Announced:
         case {"names": [*names], "wanted": [*wanted], "kept": str() as kept} if (
             0 < len(names) <= MAX_TESTS and len(wanted) <= MAX_TESTS
         ):
+            if len(kept) > MAX_KEPT_BYTES:
+                raise BrokenProblem(f"its tests are larger than {MAX_KEPT_BYTES} bytes")
             return Announced(
                 [_text(name) for name in names], [_text(name) for name in wanted], kept
             )

@@ -53,8 +53,14 @@ class Asking:
         """Take note that the program forged a frame; the exception to raise for it."""
         raise NotImplementedError
 
+    def _send_start(self) -> None:
+        try:
+            self._send(self._start)
+        except remote.CannotCross:
+            raise SyntaxError("a program of more than 8 MB") from None
+
     def begin(self) -> dict[str, Any]:
-        self._send(self._start)
+        self._send_start()
         reply = self._receive()
         match reply:
             case ["ready", dict() as found]:

@@ -377,9 +377,10 @@ class CellExecution(Asking):
 
         Raises:
             ProgramEnded: its process ended, or it broke a rule.
+            SyntaxError: the first frame is too large to be sent.
         """
         self._answer_by = time.monotonic() + patience_s
-        self._send(self._start)
+        self._send_start()
         return self._receive_body()
 
     def exchange(self, body: bytearray, patience_s: float = math.inf) -> bytearray:
