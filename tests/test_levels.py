@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ordinary_user import SOURCE_DIR, readable_sources
 
 from codealign.config import JudgeConfig, LimitsConfig, LocalJudge
 from codealign.errors import SandboxError
@@ -36,7 +37,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="isolation needs
 LIMITS = Limits(cpu_s=1.0, wall_s=20.0, memory_bytes=128 * 2**20, file_bytes=2**20)
 SYSTEM_PYTHON = "/usr/bin/python3"
 NOBODY = 65534
-SOURCE_DIR = Path(__file__).parents[1] / "src"
 
 root_only = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to become someone else"
@@ -330,15 +330,17 @@ def narrowed(plan: dict[str, Any], code: str = TELL) -> Any:
         python = SYSTEM_PYTHON
         if not os.path.exists(python) or _version(python) < (3, 11):
             pytest.skip("no system Python that an ordinary user may run")
+    # The script as text: it too may lie where only root looks.
+    script = Path(__file__).with_name("narrowed.py").read_text(encoding="utf-8")
     done = subprocess.run(
-        [python, str(Path(__file__).with_name("narrowed.py")), json.dumps(plan), code],
+        [python, "-c", script, json.dumps(plan), code],
         capture_output=True,
         text=True,
         timeout=90,
         check=False,
         cwd="/",
         env={
-            "PYTHONPATH": str(SOURCE_DIR),
+            "PYTHONPATH": readable_sources() if "uid" in plan else str(SOURCE_DIR),
             "PATH": "/usr/bin:/bin",
             "PYTHONDONTWRITEBYTECODE": "1",
         },

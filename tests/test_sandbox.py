@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ordinary_user import readable_sources
 
 from codealign.errors import SandboxError
 from codealign.sandbox import Cell, Limits, cgroups, folder, frames, isolation_levels, open_cell
@@ -362,11 +363,10 @@ def test_a_cell_starts_quickly(cell: Cell) -> None:
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs root to become nobody")
 def test_an_ordinary_user_gets_namespaces_too(tmp_path: Path) -> None:
-    # The user must be able to read Python and this package; a copy of both would take too long here.
     source = f"""
 import os, sys
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
-sys.path.insert(0, {str(Path(__file__).parents[1] / "src")!r})
+sys.path.insert(0, {readable_sources()!r})
 from codealign.sandbox import Limits, open_cell
 opened = open_cell("auto", False, Limits(), [])
 execution = opened.cell.start("import os\\ndef f(x): return x, os.getuid()", Limits(), names=["f"])
