@@ -19,6 +19,7 @@ machine slows both. Prompts have 150 to 400 tokens, completions 60 to 250, drawn
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import resource
@@ -26,7 +27,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +44,7 @@ WAYS = (
     "ours-bf16",
     "ours-all",
 )
+CACHED = ("ours-cached", "ours-bf16", "ours-all")
 
 
 class Shape(NamedTuple):
@@ -172,12 +173,12 @@ def trl_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
     return step
 
 
-def our_step(directory: Path, way: str) -> Step:
+def our_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
     import torch
     from accelerate import Accelerator
 
     from codealign import config
-    from codealign.batches import EncodedPair, batch_pairs
+    from codealign.batches import Batch, EncodedPair, batch_pairs
     from codealign.logprobs import PLAIN
     from codealign.objectives import build_objective
     from codealign.policy import load_policy
@@ -193,43 +194,37 @@ def our_step(directory: Path, way: str) -> Step:
     if way == "ours-plain":
         policy.log_probs.path = reference_policy.log_probs.path = PLAIN
     objective = build_objective(config.DPO(beta=BETA))
-    cached = ReferenceCache(reference_policy)
     update = build_update(
         config.Backprop(max_grad_norm=1.0),
         policy,
         Accelerator(cpu=not torch.cuda.is_available()),
         0,
     )
-    count = 0
+    numbers = itertools.count()
+    num_each = None if way == "ours-all" else 1
 
-    def step(batch: list[Tokens]) -> float:
-        nonlocal count
-        pairs = [
+    def tree(batch: list[Tokens]) -> Batch:
+        return batch_pairs(
             EncodedPair(tuple(t.prompt), tuple(good), tuple(bad))
             for t in batch
-            for good in (t.passing if way == "ours-all" else t.passing[:1])
-            for bad in (t.failing if way == "ours-all" else t.failing[:1])
-        ]
-        tree = batch_pairs(pairs)
-        fresh = ReferenceCache(reference_policy) if way in ("ours", "ours-plain") else cached
-        fresh.fill([tree])
+            for good in t.passing[:num_each]
+            for bad in t.failing[:num_each]
+        )
+
+    cached = ReferenceCache(reference_policy) if way in CACHED else None
+    if cached is not None:
+        cached.fill(map(tree, batches))
+
+    def step(batch: list[Tokens]) -> float:
+        pairs = tree(batch)
+        reference = cached or ReferenceCache(reference_policy)
+        reference.fill([pairs])
         policy.train_mode(True)
-        result = update.step([tree], PolicyLoss(policy, objective, fresh), LEARNING_RATE, count)
+        loss = PolicyLoss(policy, objective, reference)
+        result = update.step([pairs], loss, LEARNING_RATE, next(numbers))
         policy.train_mode(False)
-        count += 1
         return result.loss
 
-    def fill(batches: list[list[Tokens]]) -> None:
-        for batch in batches:
-            pairs = [
-                EncodedPair(tuple(t.prompt), tuple(a), tuple(b))
-                for t in batch
-                for a in t.passing
-                for b in t.failing
-            ]
-            cached.fill([batch_pairs(pairs)])
-
-    step.fill = fill  # type: ignore[attr-defined]
     return step
 
 
@@ -242,12 +237,8 @@ def cpu_s() -> float:
 
 
 def prepare(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
-    if way.startswith("trl"):
-        return trl_step(directory, way, batches)
-    step = our_step(directory, way)
-    if way in ("ours-cached", "ours-bf16", "ours-all"):
-        step.fill(batches)  # type: ignore[attr-defined]
-    return step
+    make = trl_step if way.startswith("trl") else our_step
+    return make(directory, way, batches)
 
 
 def compare(shape: Shape, ways: list[str], num_steps: int, directory: Path) -> dict[str, Any]:
@@ -257,10 +248,9 @@ def compare(shape: Shape, ways: list[str], num_steps: int, directory: Path) -> d
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for number, batch in enumerate(batches):
         for way in ways:
-            started, wall = cpu_s(), time.monotonic()
+            started = cpu_s()
             losses[way].append(steps[way](batch))
             seconds[way].append(cpu_s() - started)
-            del wall
         told = "  ".join(f"{way} {losses[way][-1]:.6f} {seconds[way][-1]:.2f} s" for way in ways)
         print(f"step {number}: {told}", flush=True)
     return report(shape, ways, losses, seconds)

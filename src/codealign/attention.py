@@ -20,9 +20,9 @@ Axes: S tokens of all rows, H query heads, G key heads, D head width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -155,81 +155,29 @@ def _attend_more(
     lse[:, :, own] = merged
 
 
-def split_attention(
-    module: torch.nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Any,
-    scaling: float | None = None,
-    tree_rows: Rows | None = None,
-    **others: Any,
-) -> tuple[Tensor, None]:
-    """transformers' attention interface: [1, H, S, D] queries, [1, G, S, D] keys, out [1, S, H, D].
-
-    Without `tree_rows` it is PyTorch's own attention, for everything else that the model is used for.
-    """
-    if tree_rows is None:
-        return _ordinary(module, query, key, value, attention_mask, scaling=scaling, **others)
-    rows = _checked(module, tree_rows, others)
-    query, key, value = _one_type(query, key, value)
+def _in_parts(query: Tensor, key: Tensor, value: Tensor, rows: Rows, scale: float | None) -> Tensor:
     repeats = query.shape[1] // key.shape[1]
     if repeats > 1:
         key, value = (part.repeat_interleave(repeats, dim=1) for part in (key, value))
-    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    out = _Split.apply(query, key, value, rows, scale)
-    return out.transpose(1, 2), None  # type: ignore[union-attr]
-
-
-def _ordinary(*arguments: Any, **keywords: Any) -> tuple[Tensor, None]:
-    return ALL_ATTENTION_FUNCTIONS["sdpa"](*arguments, **keywords)
-
-
-def _checked(module: torch.nn.Module, rows: Rows, others: dict[str, Any]) -> Rows:
-    if getattr(module, "is_causal", True) is False:
-        raise NotATree("its attention looks ahead")
-    for name in ("softcap", "s_aux", "position_bias"):
-        if others.get(name) is not None:
-            raise NotATree(f"its attention has {name}")
-    window = others.get("sliding_window")
-    longest = max(row.num_prompt + max(row.branches, default=0) for row in rows)
-    if window is not None and window < longest:
-        raise NotATree(f"its window of {window} tokens is shorter than a text of {longest}")
-    return rows
-
-
-def _one_type(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Autocast leaves rotated queries and keys in float32 beside values in bfloat16."""
-    return query.to(value.dtype), key.to(value.dtype), value
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    return cast(Tensor, _Split.apply(query, key, value, rows, scale))
 
 
 # --- one kernel with a block mask -----------------------------------------------------------------
 
 
-def flex_attention(
-    module: torch.nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Any,
-    scaling: float | None = None,
-    tree_rows: Rows | None = None,
-    **others: Any,
-) -> tuple[Tensor, None]:
-    """As `split_attention`, by FlexAttention (arXiv 2412.05496) with one block mask a batch."""
-    if tree_rows is None:
-        return _ordinary(module, query, key, value, attention_mask, scaling=scaling, **others)
-    rows = _checked(module, tree_rows, others)
-    query, key, value = _one_type(query, key, value)
-    out = _compiled_flex(query.device.type)(
+def _in_blocks(
+    query: Tensor, key: Tensor, value: Tensor, rows: Rows, scale: float | None
+) -> Tensor:
+    """By FlexAttention (arXiv 2412.05496), with one block mask a batch."""
+    return _compiled_flex(query.device.type)(
         query,
         key,
         value,
         block_mask=_block_mask(rows, query.device),
-        scale=scaling,
+        scale=scale,
         enable_gqa=query.shape[1] != key.shape[1],
     )
-    return out.transpose(1, 2), None
 
 
 @lru_cache
@@ -283,5 +231,49 @@ def dense_mask(rows: Rows, dtype: torch.dtype, device: torch.device | str) -> Te
     return torch.zeros_like(sees_SS, dtype=dtype).masked_fill_(~sees_SS, lowest)[None, None]
 
 
+# --- as transformers calls it ---------------------------------------------------------------------
+
+Attend = Callable[[Tensor, Tensor, Tensor, Rows, float | None], Tensor]
+
+
+def _interface(attend: Attend) -> Callable[..., tuple[Tensor, None]]:
+    """`attend` as transformers' attention interface: [1, H, S, D] queries, [1, G, S, D] keys, out [1, S, H, D]."""
+
+    def attention(
+        module: torch.nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Any,
+        scaling: float | None = None,
+        tree_rows: Rows | None = None,
+        **others: Any,
+    ) -> tuple[Tensor, None]:
+        if tree_rows is None:  # sampling, plain rows: everything else that the model is used for
+            sdpa = ALL_ATTENTION_FUNCTIONS["sdpa"]
+            return sdpa(module, query, key, value, attention_mask, scaling=scaling, **others)
+        _check(module, tree_rows, others)
+        # Autocast leaves rotated queries and keys in float32 beside values in bfloat16.
+        query, key = query.to(value.dtype), key.to(value.dtype)
+        return attend(query, key, value, tree_rows, scaling).transpose(1, 2), None
+
+    return attention
+
+
+def _check(module: torch.nn.Module, rows: Rows, others: dict[str, Any]) -> None:
+    """Raise NotATree where the model asks for more than causal softmax."""
+    if getattr(module, "is_causal", True) is False:
+        raise NotATree("its attention looks ahead")
+    for name in ("softcap", "s_aux", "position_bias"):
+        if others.get(name) is not None:
+            raise NotATree(f"its attention has {name}")
+    window = others.get("sliding_window")
+    longest = max(row.num_prompt + max(row.branches, default=0) for row in rows)
+    if window is not None and window < longest:
+        raise NotATree(f"its window of {window} tokens is shorter than a text of {longest}")
+
+
+split_attention = _interface(_in_parts)
+flex_attention = _interface(_in_blocks)
 AttentionInterface.register(SPLIT, split_attention)
 AttentionInterface.register(FLEX, flex_attention)

@@ -69,7 +69,7 @@ class _TokenLogps(torch.autograd.Function):
         lse_M = torch.empty_like(logps_M)
         kept: list[Tensor] = []
         room = KEPT_BYTES if any(ctx.needs_input_grad) else 0
-        for block in _blocks(len(targets_M), weight_VD):
+        for block in _blocks(len(targets_M), weight_VD[:, 0].nbytes):
             logits_mV = head.logits(hidden_MD[block])
             capped_mV = logits_mV if head.cap is None else _capped(logits_mV, head.cap)
             lse_M[block] = _logsumexp(capped_mV)
@@ -93,11 +93,13 @@ class _TokenLogps(torch.autograd.Function):
         bias_sum = (
             _Sum(head.bias_V, head.in_place) if wants_bias and head.bias_V is not None else None
         )
-        kept = ctx.kept
-        ctx.kept = []
-        for number, block in enumerate(_blocks(len(targets_M), weight_VD)):
+        kept, ctx.kept = (
+            ctx.kept[::-1],
+            [],
+        )  # the first block's come last, and are let go one by one
+        for block in _blocks(len(targets_M), weight_VD[:, 0].nbytes):
             hidden_mD = hidden_MD[block]
-            logits_mV = kept[number] if number < len(kept) else head.logits(hidden_mD)
+            logits_mV = kept.pop() if kept else head.logits(hidden_mD)
             grad_mV = _grad_of_logits(
                 logits_mV, targets_M[block], lse_M[block], grad_M[block], head
             )
@@ -107,8 +109,6 @@ class _TokenLogps(torch.autograd.Function):
                 weight_sum.add_product(grad_mV, hidden_mD)
             if bias_sum is not None:
                 bias_sum.add(grad_mV.sum(0))
-            if number < len(kept):
-                kept[number] = grad_M  # let go of the block
         return (
             grad_MD,
             weight_sum.result() if weight_sum is not None else None,
@@ -118,9 +118,9 @@ class _TokenLogps(torch.autograd.Function):
         )
 
 
-def _blocks(num_tokens: int, weight_VD: Tensor) -> list[slice]:
-    row_bytes = len(weight_VD) * weight_VD.dtype.itemsize
-    size = max(1, BLOCK_BYTES // row_bytes)
+def _blocks(num_tokens: int, logits_bytes: int) -> list[slice]:
+    """Tokens in blocks; `logits_bytes` are one token's."""
+    size = max(1, BLOCK_BYTES // logits_bytes)
     return [slice(start, min(start + size, num_tokens)) for start in range(0, num_tokens, size)]
 
 
@@ -161,9 +161,9 @@ class _Sum:
     """Where a parameter's gradient is added up: its own `.grad`, or a tensor that autograd is given."""
 
     def __init__(self, parameter: Tensor, in_place: bool) -> None:
-        self._parameter, self._in_place = parameter, in_place and parameter.is_leaf
+        self._parameter = parameter
         wide = torch.promote_types(parameter.dtype, torch.float32)
-        if self._in_place and wide == parameter.dtype:
+        if in_place and parameter.is_leaf and wide == parameter.dtype:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             self._total = parameter.grad
@@ -190,7 +190,12 @@ class _Sum:
 
 
 def token_logps_of(
-    layer: nn.Module, hidden_MD: Tensor, targets_M: Tensor, scale: float, cap: float | None
+    layer: nn.Module,
+    hidden_MD: Tensor,
+    targets_M: Tensor,
+    vocabulary: int,
+    scale: float,
+    cap: float | None,
 ) -> Tensor:
     """As `token_logps`, through any output layer: its blocks are computed again for the backward."""
 
@@ -200,12 +205,9 @@ def token_logps_of(
         exact = torch.promote_types(capped_mV.dtype, torch.float32)
         return -nn.functional.cross_entropy(capped_mV.to(exact), targets_m, reduction="none")
 
-    weight_VD = layer.get_parameter("base_layer.weight") if hasattr(layer, "base_layer") else None
-    num_rows = hidden_MD.shape[-1] if weight_VD is None else len(weight_VD)
-    size = max(1, BLOCK_BYTES // (4 * num_rows))
     parts = [
-        checkpoint(of_block, hidden_MD[i : i + size], targets_M[i : i + size], use_reentrant=False)
-        for i in range(0, len(targets_M), size)
+        checkpoint(of_block, hidden_MD[block], targets_M[block], use_reentrant=False)
+        for block in _blocks(len(targets_M), 4 * vocabulary)
     ]
     return torch.cat(cast("list[Tensor]", parts))
 

@@ -147,7 +147,7 @@ class LogProbs:
         """What forwards go through: `model`, or the wrapper of several processes around it."""
         self.adds_gradients = False
         """While training in one process: gradients of embedding and output layer go straight to `.grad`."""
-        self.path = PLAIN
+        self._window = shortest_window(model.config)
         self.path, self.reason = self._pick_path()
         if self.reason:
             logger.warning("%s: prompts are computed once per completion: %s", name, self.reason)
@@ -156,17 +156,17 @@ class LogProbs:
         """[N, T] log-probabilities (nats), float32 at least, 0 where padded."""
         if self.path == PLAIN or self._outgrows_window(batch):
             return self._plain(batch)
-        return self._tree(batch)
+        return self._tree(batch, self.path)
 
     # ---------------------------------------------------------------- trees
 
-    def _tree(self, batch: Batch) -> Tensor:
+    def _tree(self, batch: Batch, path: str) -> Tensor:
         layout = lay_out_tree(batch, self.model.device)
         # A mask that is made already: transformers would take the restarting positions for packed texts.
         options: dict[str, Any] = {
             "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.model.device)
         }
-        if self.path == DENSE:
+        if path == DENSE:
             options["attention_mask"] = dense_mask(layout.rows, self.model.dtype, self.model.device)
         else:
             options["tree_rows"] = layout.rows
@@ -218,7 +218,7 @@ class LogProbs:
             head = heads.Head(layer.weight, layer.bias, *scaling, in_place=self.adds_gradients)
             return heads.token_logps(hidden_MD, ids_M, head)
         # An adapter on the output layer, or a layer of the model's own: whatever it is, block by block.
-        return heads.token_logps_of(layer, hidden_MD, ids_M, *scaling)
+        return heads.token_logps_of(layer, hidden_MD, ids_M, _vocabulary(self.model), *scaling)
 
     # ---------------------------------------------------------------- plain rows
 
@@ -250,37 +250,28 @@ class LogProbs:
     def _pick_path(self) -> tuple[str, str]:
         """The path, and why it is plain when it is."""
         given = str(self.model.config._attn_implementation)
-        candidates = {"sdpa": (SPLIT, DENSE), SPLIT: (SPLIT, DENSE), "eager": (DENSE,)}.get(given)
-        if self.model.device.type == "cuda" and given != "eager":
-            candidates = candidates and (FLEX, DENSE)
-        if candidates is None:
+        if given == "eager":
+            candidates: tuple[str, ...] = (DENSE,)
+        elif given in ("sdpa", SPLIT, FLEX):
+            candidates = (FLEX if self.model.device.type == "cuda" else SPLIT, DENSE)
+        else:
             return PLAIN, f"attn_implementation is {given!r}; leave it out to share prompts"
         batch = _check_batch(self.model)
         with torch.no_grad():
             plain_NT = self._plain(batch)
         reason = ""
         for path in candidates:
-            reason = self._try_path(path, batch, plain_NT)
+            self._attend_by(given if path == DENSE else path)
+            reason = self._difference(batch, path, plain_NT)
             if not reason:
                 return path, ""
-        return PLAIN, reason
+        return PLAIN, f"{candidates[-1]}: {reason}"
 
-    def _try_path(self, path: str, batch: Batch, plain_NT: Tensor) -> str:
-        """ "" when the path gives the plain log-probs, else what is wrong with it."""
-        given = str(self.model.config._attn_implementation)
-        if path != DENSE:
-            self._attend_by(path)
-        self.path = path
-        reason = self._difference(batch, plain_NT)
-        self.path = PLAIN
-        if reason and path != DENSE:
-            self._attend_by(given)
-        return reason and f"{path}: {reason}"
-
-    def _difference(self, batch: Batch, plain_NT: Tensor) -> str:
+    def _difference(self, batch: Batch, path: str, plain_NT: Tensor) -> str:
+        """What is wrong with a path; "" when it gives the plain log-probabilities."""
         try:
             with torch.no_grad():
-                tree_NT = self._tree(batch)
+                tree_NT = self._tree(batch, path)
         except (NotATree, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
             return str(error)
         off = float((tree_NT - plain_NT).abs().max())
@@ -294,7 +285,7 @@ class LogProbs:
         cast(transformers.PreTrainedModel, model).set_attn_implementation(implementation)
 
     def _outgrows_window(self, batch: Batch) -> bool:
-        window = shortest_window(self.model.config)
+        window = self._window
         return window is not None and any(
             len(prompt) + len(completion) > window for prompt, completion in batch.rows()
         )
@@ -313,10 +304,14 @@ def _logit_scaling(model: Any) -> tuple[float, float | None]:
     return float(scale), getattr(text, "final_logit_softcapping", None)
 
 
+def _vocabulary(model: Any) -> int:
+    return model.get_input_embeddings().num_embeddings
+
+
 def _check_batch(model: Any) -> Batch:
     """Two prompts, one with completions of one, three and four tokens and one with a single one."""
     generator = torch.Generator().manual_seed(0)
-    vocabulary = model.get_input_embeddings().num_embeddings
+    vocabulary = _vocabulary(model)
 
     def draw(length: int) -> TokenIds:
         return tuple(torch.randint(vocabulary, (length,), generator=generator).tolist())

@@ -21,11 +21,17 @@ from queue import SimpleQueue
 from codealign.config import JudgeConfig
 from codealign.errors import CodealignError, DataError, SandboxError
 from codealign.judging.process import CLOSE_TIMEOUT_S, JudgeDied, JudgeProcess
-from codealign.judging.tasks import Row, Task, closed, judge_died, judge_stuck, was_starved
+from codealign.judging.tasks import (
+    MAX_START_FAILURES,
+    Row,
+    Task,
+    closed,
+    first_hello,
+    judge_died,
+    judge_stuck,
+    was_starved,
+)
 from codealign.sandbox.limits import Limits
-
-MAX_START_FAILURES = 3
-"""In a row, before the pool gives up and says why."""
 
 
 class Pool:
@@ -58,13 +64,7 @@ class Pool:
         self._is_closing = self._is_closed = self._is_hungry = False
         self._thread = threading.Thread(target=self._live, name="codealign-judge", daemon=True)
         self._thread.start()
-        try:
-            first = self._hello.get()
-            if isinstance(first, CodealignError):
-                raise first
-        except BaseException:  # Ctrl-C too: nobody else knows of this pool yet
-            self.close()
-            raise
+        first = first_hello(self, self._hello)
         self.level, self.reasons = first.level, first.reasons
 
     def submit(self, task: Task) -> None:

@@ -23,13 +23,20 @@ from codealign.errors import CodealignError, ConfigError, DataError, SandboxErro
 from codealign.judging.cache import user_cache_dir
 from codealign.judging.pool import Pool
 from codealign.judging.runner import runner_version
-from codealign.judging.tasks import Row, Task, closed, judge_died, problem_data
+from codealign.judging.tasks import (
+    MAX_START_FAILURES,
+    Row,
+    Task,
+    closed,
+    first_hello,
+    judge_died,
+    problem_data,
+)
 from codealign.sandbox.limits import Limits
 
 START_TIMEOUT_S = 180.0
 """For the first actor, and for another one once all have died: clusters may have to start a machine."""
 NUM_PROBLEMS_KEPT = 512
-MAX_START_FAILURES = 3
 _log = logging.getLogger(__name__)
 
 
@@ -124,13 +131,7 @@ class RayPool:
         self._is_closing = self._is_closed = False
         self._thread = threading.Thread(target=self._live, name="codealign-ray", daemon=True)
         self._thread.start()
-        try:
-            first = self._hello.get()
-            if isinstance(first, CodealignError):
-                raise first
-        except BaseException:  # Ctrl-C too: nobody else knows of this pool yet
-            self.close()
-            raise
+        first = first_hello(self, self._hello)
         self.level: str = first["level"]
         self.reasons: dict[str, str] = first["reasons"]
 

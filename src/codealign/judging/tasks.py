@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from codealign.errors import CodealignError, DataError, SandboxError
 from codealign.programs import reference_program
@@ -17,6 +17,8 @@ from codealign.sandbox.codec import encode, plain_or
 
 NUM_TRIES = 2
 """How often a program is given to a judge that dies over it."""
+MAX_START_FAILURES = 3
+"""In a row, before a pool gives up and says why."""
 LEAST_CPU_SHARE = 0.01
 """Of its wall time; a program that only waits uses less, one that a busy machine starves uses more."""
 
@@ -99,6 +101,25 @@ class Judges(Protocol):
     def close(self) -> None:
         """End every judge now; unfinished tasks finish with an error."""
         ...
+
+
+Hello = TypeVar("Hello")
+
+
+def first_hello(pool: Judges, hellos: SimpleQueue[Hello | CodealignError]) -> Hello:
+    """What the first judge of a new pool says of itself; without one the pool is closed again.
+
+    Raises:
+        CodealignError: none could be had.
+    """
+    try:
+        first = hellos.get()
+        if isinstance(first, CodealignError):
+            raise first
+        return first
+    except BaseException:  # Ctrl-C too: nobody else knows of this pool yet
+        pool.close()
+        raise
 
 
 def problem_data(problem: Problem) -> Any:

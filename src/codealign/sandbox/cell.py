@@ -279,14 +279,12 @@ class Cell:
             message = self._control.recv(control.MAX_BYTES)
         except (TimeoutError, ConnectionError):
             message = b""
-        if len(message) != control.REPORT.size:
-            self.close_after_death()
-            return None
-        reported, reason, *numbers = control.REPORT.unpack(message)
-        if reported != number:
-            self.close_after_death()
-            return None
-        return Ending(control.REASONS[reason], *numbers)
+        if len(message) == control.REPORT.size:
+            reported, reason, *numbers = control.REPORT.unpack(message)
+            if reported == number:
+                return Ending(control.REASONS[reason], *numbers)
+        self.close_after_death()
+        return None
 
     def close_after_death(self) -> None:
         """Close, but keep what is known of the cause for whoever asks."""
