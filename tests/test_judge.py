@@ -19,12 +19,20 @@ import pytest
 
 from codealign.config import JudgeConfig, LimitsConfig, LocalJudge
 from codealign.errors import DataError, SandboxError
-from codealign.judging import Candidate, Judge, check_references, judge, reward_function
+from codealign.judging import (
+    Candidate,
+    Judge,
+    check_references,
+    judge,
+    referee,
+    reward_function,
+)
 from codealign.judging.compare import answer_is_right, output_is_right
 from codealign.judging.rewrite import prepare_asserts, prepare_check
 from codealign.judging.scorecard import Scorecard, short
 from codealign.judging.verdicts import WINDOW_PER_WORKER
 from codealign.records import AssertTests, CallTests, CheckTests, Problem, StdioTests, Verdict
+from codealign.sandbox import Limits, open_cell
 
 DATA = os.environ.get("CODEALIGN_DATA", "")
 needs_data = pytest.mark.skipif(
@@ -551,9 +559,6 @@ def test_a_test_that_never_ends_is_a_timeout_of_the_judge(
     judging: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The limit lives in the worker, which is another process: use its referee here.
-    from codealign.judging import referee
-    from codealign.sandbox import Limits, open_cell
-
     monkeypatch.setattr(referee, "patience", referee.Patience(0.2))
     opened = open_cell("auto", False, Limits(), [])
     tests = CheckTests(source="def check(candidate):\n    while candidate(1):\n        pass\n")
@@ -566,7 +571,7 @@ def test_a_test_that_never_ends_is_a_timeout_of_the_judge(
     assert (row["outcome"], row["detail"], row["passed"]) == ("timeout", "judge", False)
 
 
-BUSY = "import time\ndef f(n):\n    end = time.process_time() + {}\n    while time.process_time() < end: pass\n    return 2"
+BUSY = "import time\ndef f(n):\n    end = time.process_time() + {}\n    while time.process_time() < end: sum(range(10_000))\n    return 2"
 
 
 def test_a_program_gets_ten_times_the_references_cpu_time_and_a_second_at_least(
@@ -586,9 +591,6 @@ def test_a_program_gets_ten_times_the_references_cpu_time_and_a_second_at_least(
 
 def test_a_starved_program_is_not_ended_by_the_wall_clock(judging: Judge) -> None:
     # 0.3 s of CPU in steps with pauses: 1.2 s of wall time, over a wall limit of 0.5 s plus 10 * CPU.
-    from codealign.judging.referee import Referee
-    from codealign.sandbox import Limits, open_cell
-
     opened = open_cell("auto", False, Limits(), [])
     limits = Limits(cpu_s=2.0, wall_s=0.5)
     program = """
@@ -601,7 +603,7 @@ def test_a_starved_program_is_not_ended_by_the_wall_clock(judging: Judge) -> Non
         return 2
     """
     try:
-        judged = Referee(opened.cell, limits)
+        judged = referee.Referee(opened.cell, limits)
         judged.learn("key", problem(ONE).model_dump())
         rows = [
             judged.judge("key", textwrap.dedent(program.format(steps=6, busy=busy, pause=0.2)))
@@ -613,6 +615,39 @@ def test_a_starved_program_is_not_ended_by_the_wall_clock(judging: Judge) -> Non
         ("passed", ""),
         ("timeout", "wall"),
     ]
+
+
+def test_seconds_in_the_kernel_earn_a_program_its_whole_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What memory costs is the machine's doing: the first short limit is for what a program computes itself."""
+    monkeypatch.setattr(referee, "LEAST_CPU_S", 0.1)
+    program = """
+    import time
+    def f(n):
+        end = time.process_time() + 0.4
+        while time.process_time() < end:
+            {work}
+        return 2
+    """
+    opened = open_cell("auto", False, Limits(), [])
+    try:
+        judged = referee.Referee(opened.cell, Limits())
+        measured = problem(ONE).model_copy(
+            update={"prompt": "", "canonical_solution": "def f(n): return 2"}
+        )
+        judged.learn("key", measured.model_dump())
+        rows = [
+            judged.judge("key", textwrap.dedent(program.format(work=work)))
+            for work in ("bytearray(40_000_000)", "sum(range(10_000))")
+        ]
+    finally:
+        opened.cell.close()
+    assert [(row["outcome"], row["detail"]) for row in rows] == [
+        ("passed", ""),
+        ("timeout", "cpu"),
+    ]
+    assert rows[0]["system_s"] > rows[0]["cpu_s"] / 2 > rows[1]["system_s"]
 
 
 # --- the reward function ------------------------------------------------------------------------

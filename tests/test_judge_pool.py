@@ -49,6 +49,22 @@ def asked(*programs: str) -> list[Candidate]:
     return [Candidate(PROBLEM, program, number) for number, program in enumerate(programs)]
 
 
+def test_as_many_processes_as_cores_keep_to_one_each() -> None:
+    cores = os.sched_getaffinity(0)
+    if len(cores) != 2:
+        pytest.skip("for two cores")
+    where = "import os, time\ntime.sleep(0.3)\ndef f(n): return sorted(os.sched_getaffinity(0))"
+    nowhere = PROBLEM.model_copy(update={"tests": CallTests(inputs=[[1]], outputs=[[]])})
+    programs = [Candidate(nowhere, f"{where}\n_ = {number}", number) for number in range(12)]
+    told = {}
+    for num_workers in (1, 2):
+        config = CONFIG.model_copy(update={"engine": LocalJudge(workers=num_workers)})
+        with Judge(config) as judge:
+            failures = [verdict.first_failure for verdict in judge.verdicts(programs)]
+        told[num_workers] = {failure.actual for failure in failures if failure is not None}
+    assert told == {1: {str(sorted(cores))}, 2: {f"[{core}]" for core in cores}}
+
+
 # --- order, duplicates, what made a verdict ------------------------------------------------------
 
 

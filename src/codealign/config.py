@@ -166,7 +166,7 @@ class LimitsConfig(Section):
     wall_s: Positive | None = None
     """Wall-clock backstop; None is 3 x cpu_s + 2."""
     memory_bytes: Annotated[int, Field(ge=32 * 2**20)] = 256 * 2**20
-    max_processes: Count = 32
+    max_processes: Count = 64
     output_bytes: Annotated[int, Field(ge=1024)] = 10 * 2**20
     """More than this on standard output ends the program with `output_limit`."""
     file_bytes: Annotated[int, Field(ge=0)] = 16 * 2**20

@@ -168,6 +168,8 @@ class Verdict(Record):
     detail: str = ""
     message: str = ""
     cpu_s: float = 0.0
+    system_s: float = 0.0
+    """Of `cpu_s` what the kernel took: memory and files, dearer on a busy machine."""
     wall_s: float = 0.0
     peak_bytes: int = 0
     import_lines: list[int] | None = None

@@ -33,7 +33,7 @@ TIMEOUT_S = 30.0
 """Until a target other than our judge counts as hung on a program."""
 PROTECTING_LEVELS = ("S3", "S2", "S1")
 """At these our judge needs no harness around it."""
-LIMITS = LimitsConfig(cpu_s=1.0, wall_s=5.0)
+LIMITS = LimitsConfig(cpu_s=2.0, wall_s=5.0)
 """Of the judge while it is audited: shorter than by default, for many programs are there to use them up."""
 
 

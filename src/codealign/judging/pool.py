@@ -12,6 +12,7 @@ import contextlib
 import math
 import os
 import select
+import sys
 import threading
 import time
 from collections import deque
@@ -54,6 +55,7 @@ class Pool:
         self._alone: deque[Task] = deque()
         self._on_its_own: Task | None = None
         """The task for which every other process stands idle."""
+        self._cpus = cpus_to_share(num_workers)
         self._team: list[JudgeProcess] = []
         self._by_fd: dict[int, JudgeProcess] = {}
         self._num_start_failures = 0
@@ -101,7 +103,9 @@ class Pool:
             self._alarm.close()
 
     def _hire(self) -> None:
-        process = JudgeProcess(self._config, self._limits, self._expected_dir)
+        free = {*self._cpus} - {process.cpu for process in self._team}
+        cpu = min(free) if free else None
+        process = JudgeProcess(self._config, self._limits, self._expected_dir, cpu)
         self._team.append(process)
         self._by_fd[process.out_fd] = self._by_fd[process.in_fd] = process
         self._poll.register(process.out_fd, select.POLLIN)
@@ -250,6 +254,19 @@ class Pool:
                     queue.popleft().finish(None, error)
                 except IndexError:  # another thread fails them as well
                     return
+
+
+def cpus_to_share(num_workers: int) -> set[int]:
+    """The CPUs to keep one process each on; none where there are more or fewer than processes.
+
+    A judge and its cell take turns and never run at once, but the kernel wakes each on whatever CPU is idle, far
+    from what the other one wrote: two on two CPUs were 1.5 times as fast as one, and are 1.75 times as
+    fast when each keeps to its own.
+    """
+    if sys.platform != "linux":
+        return set()
+    cpus = os.sched_getaffinity(0)
+    return cpus if 1 < len(cpus) == num_workers else set()
 
 
 class Alarm:

@@ -44,11 +44,21 @@ class JudgeDied(Exception):
 class JudgeProcess:
     """A judge process, from its start to its end.
 
+    Args:
+        cpu: keep it and its cell there; None lets the kernel choose.
+
     Raises:
         OSError: it can't be started.
     """
 
-    def __init__(self, config: JudgeConfig, limits: Limits, expected_dir: Path | None) -> None:
+    def __init__(
+        self,
+        config: JudgeConfig,
+        limits: Limits,
+        expected_dir: Path | None,
+        cpu: int | None = None,
+    ) -> None:
+        self.cpu = cpu
         self.tasks: deque[Task] = deque()
         """The first is being judged, the others wait in the pipe."""
         self.level = ""
@@ -82,6 +92,7 @@ class JudgeProcess:
                 "expected_dir": str(expected_dir or ""),
                 "trust_tests": config.trust_tests,
                 "coverage": config.coverage,
+                "cpus": [] if cpu is None else [cpu],
             }
         )
 

@@ -147,8 +147,9 @@ class Referee:
         """The verdict on a program as a plain row.
 
         With a reference solution to measure by, a program gets LEAST_CPU_S at first, and only when that is
-        used up is it asked whether the problem deserves more: nearly all programs that need a second need
-        forever.
+        used up is it asked whether it deserves more: nearly all programs that need a second need forever.
+        More is deserved by a problem whose own solution takes long, and by a program that spent the second
+        mostly in the kernel: what memory costs is the machine's doing, and several times dearer on a busy one.
 
         Raises:
             CellDied: the sandbox failed, not the program.
@@ -166,7 +167,9 @@ class Referee:
                 first_s = min(first_s, LEAST_CPU_S)
             row = self._judge_within(first_s, style, program)
             if first_s < self.limits.cpu_s and ran_out_of_cpu(row):
-                full_s = self._calibrated_cpu_s(key, style)
+                full_s = self.limits.cpu_s
+                if row["system_s"] < row["cpu_s"] / 2:
+                    full_s = self._calibrated_cpu_s(key, style)
                 if full_s > first_s:
                     row = self._judge_within(full_s, style, program)
             return row
@@ -442,6 +445,7 @@ def verdict_row(card: Scorecard, whole: Finding | None, endings: list[Ending]) -
         "tests": list(_test_rows(card)),
         **({} if card.import_lines is None else {"import_lines": card.import_lines}),
         "cpu_s": round(sum(ending.cpu_s for ending in endings), 6),
+        "system_s": round(sum(ending.system_s for ending in endings), 6),
         "wall_s": round(sum(ending.wall_s for ending in endings), 6),
         "peak_bytes": max((ending.peak_bytes for ending in endings), default=0),
     }

@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> None:
     setting = frames.read(requests, MAX_REQUEST_BYTES)
     if setting is None:
         return
+    if setting["cpus"]:
+        os.sched_setaffinity(0, setting["cpus"])
     limits = Limits(**setting["limits"])
     try:
         opened = open_cell(

@@ -529,7 +529,7 @@ class CellExecution(Asking):
         if ending is None:
             # Whoever looked first has the kill: the look while it ran, or the one after the zygote's death.
             if self._cell.was_out_of_memory or self.broken == "oom":
-                return Ending("oom", signal.SIGKILL, 0, 0.0, 0.0, self._limits.memory_bytes)
+                return Ending("oom", signal.SIGKILL, 0, 0.0, 0.0, 0.0, self._limits.memory_bytes)
             raise CellDied("the zygote died")
         if self._watch is not None:
             ending = ending._replace(cpu_s=max(ending.cpu_s, self._watch.cpu_s))

@@ -16,8 +16,8 @@ JOB = struct.Struct("<qdd")
 """Number, limit of CPU seconds, limit of wall seconds."""
 DESCRIPTORS = struct.Struct("@iii")
 END = b"end"
-REPORT = struct.Struct("<qBiiddq")
-"""Number, index into REASONS, signal, exit code, CPU seconds, wall seconds, peak bytes."""
+REPORT = struct.Struct("<qBiidddq")
+"""Number, index into REASONS, signal, exit code, CPU seconds, those in the kernel, wall seconds, peak bytes."""
 REASONS = ("", "cpu", "wall", "end")
 """Who ended a program: itself, a limit, or the judge."""
 OWN_DOING, CPU, WALL, ENDED, HUNG_UP = range(5)

@@ -42,7 +42,7 @@ NUM_CORES = 2
 """What a program is told: pools of default size fit its limits, on a machine of any size."""
 OWN_FRAMES = 24
 """Call depth of the guest itself, which the recursion limit of a program must not pay for."""
-THREAD_STACK_BYTES = 4 * 2**20
+THREAD_STACK_BYTES = 2 * 2**20
 """So that as many threads as a program may have fit its memory, whatever stack limit the judge was started with."""
 NUM_WARM_UPS = 24
 

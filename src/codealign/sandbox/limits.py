@@ -21,7 +21,7 @@ class Limits(NamedTuple):
     cpu_s: float = 5.0
     wall_s: float = 17.0
     memory_bytes: int = 256 * 2**20
-    max_processes: int = 32
+    max_processes: int = 64
     output_bytes: int = 10 * 2**20
     file_bytes: int = 16 * 2**20
 

@@ -21,6 +21,8 @@ class Ending(NamedTuple):
     signal: int
     exit_code: int
     cpu_s: float
+    system_s: float
+    """Of the CPU seconds those in the kernel, as far as the program's own processes waited for each other."""
     wall_s: float
     peak_bytes: int
 

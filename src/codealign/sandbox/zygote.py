@@ -258,9 +258,12 @@ def serve_jobs(control: _socket.socket, spaces: list[Any], settings: Settings) -
             end_adopted(child.pid)
         if reason == HUNG_UP:
             return
-        used_s, wall_s = usage.ru_utime + usage.ru_stime, time.monotonic() - started
+        system_s, wall_s = usage.ru_stime, time.monotonic() - started
+        used_s = usage.ru_utime + system_s
         for item in spaces:
             item.renew_if_touched()
         killed_by, code = os.WTERMSIG(status), os.WEXITSTATUS(status)
         peak_bytes = usage.ru_maxrss * 1024
-        control.send(REPORT.pack(number, reason, killed_by, code, used_s, wall_s, peak_bytes))
+        control.send(
+            REPORT.pack(number, reason, killed_by, code, used_s, system_s, wall_s, peak_bytes)
+        )
