@@ -42,6 +42,7 @@ LAYERS: list[set[str]] = [
     },
     {
         "experience",
+        "packing",
         "training",
         "checkpoint",
         "metrics",

@@ -185,18 +185,34 @@ def _length_findings(
 
 
 def _memory_finding(policy: Policy, config: RunConfig) -> Finding:
-    """Weights, gradients, two Adam moments in float32, and one microbatch of logits with its gradient."""
+    """Weights, gradients, two Adam moments in float32, and what one microbatch keeps for its backward."""
+    from codealign import head
+    from codealign.logprobs import PLAIN
+
     weights = sum(p.numel() * p.element_size() for p in policy.model.parameters())
     trained = [parameter for _, parameter in policy.trainable_parameters()]
     state = sum(p.numel() * (p.element_size() + 8) for p in trained)
     tokens = (
         2 * config.train.per_device_train_batch_size * min(config.train.max_length or 1024, 1024)
     )
+    tokens = min(tokens, config.train.max_tokens_per_microbatch or tokens)
     logits = 2 * 4 * tokens * policy.vocab_size
-    needed = weights + state + logits
+    if policy.log_probs.path != PLAIN:
+        logits = min(logits, head.KEPT_BYTES + head.BLOCK_BYTES)
+    needed = weights + state + logits + tokens * _activation_bytes(policy)
     available = _available_bytes(policy)
     text = f"about {needed / 2**30:.1f} GiB to train, {available / 2**30:.1f} GiB there"
     return Finding("warning" if needed > available else "ok", "memory", text)
+
+
+def _activation_bytes(policy: Policy) -> int:
+    """Kept from forward to backward a token: a layer's input, or about what a gated block makes of it."""
+    text = policy.model.config.get_text_config(decoder=True)
+    width, inner = text.hidden_size, getattr(text, "intermediate_size", None)
+    each = width
+    if not policy.config.gradient_checkpointing:
+        each = 12 * width + 3 * (inner or 4 * width)
+    return text.num_hidden_layers * each * policy.model.dtype.itemsize
 
 
 def _available_bytes(policy: Policy) -> int:

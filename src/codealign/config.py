@@ -313,6 +313,9 @@ class TrainConfig(Section):
     per_device_train_batch_size: Count = 8
     """Pairs a microbatch."""
     gradient_accumulation_steps: Count = 1
+    max_tokens_per_microbatch: Count | None = None
+    """Share a step's pairs out by tokens instead: a microbatch holds as many as fit, each prompt and each
+    completion counted once. This bounds memory; the step's pairs stay as many as the two settings above make."""
     max_length: Count | None = 1024
     """Tokens of prompt + completion; a longer pair is left out and counted, never cut."""
     logging_steps: Count = 1

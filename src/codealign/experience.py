@@ -3,8 +3,9 @@
 Promises: the batches of step n are a function of (data, seed, n) alone, so a resumed run sees what the
 unbroken one would have seen. Nothing is ever truncated: what does not fit is left out and counted.
 
-Not promised: that batches are drawn independently. Pairs are shuffled, then sorted by length inside
-windows of a few steps, so that little of a batch is padding; the order of the steps is shuffled again.
+Not promised: that batches are drawn independently. Prompts are shuffled and the pairs of a prompt stay together, so
+that each of its programs is computed once a step; inside windows of a few steps they are sorted by length, so that
+steps are even and little is padding; the order of the steps is shuffled again.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from codealign import config
-from codealign.batches import Batch, EncodedPair, batch_pairs
+from codealign.batches import Batch, EncodedPair, TokenIds, batch_pairs
 from codealign.errors import DataError
+from codealign.packing import plan
 from codealign.policy import Policy
 from codealign.records import Pair
 
 STEPS_PER_WINDOW = 8
-"""Optimiser steps whose pairs are sorted by length together: less padding, still mixed."""
+"""Optimiser steps whose pairs are sorted by length together: still mixed."""
 
 
 class Experience(Protocol):
@@ -33,6 +35,8 @@ class Experience(Protocol):
 
     num_steps: int
     """Optimiser steps in all."""
+    pairs_per_step: int
+    """Of all processes together; how they are shared out moves no weight."""
 
     def batches(self, step: int) -> list[Batch]:
         """This process's microbatches of optimiser step `step`, from 0; at least one."""
@@ -52,10 +56,10 @@ class PairExperience:
 
     Args:
         pairs: in any order that is the same on every process.
-        section: batch size, accumulation, epochs.
+        section: batch size, accumulation, token budget, epochs.
         with_rejected: False leaves the rejected side out of the batches.
         seed: of the order.
-        rank, num_processes: which share of each microbatch this process takes.
+        rank, num_processes: which share of each step this process takes.
 
     Raises:
         DataError: no step can be made of so few pairs.
@@ -72,10 +76,13 @@ class PairExperience:
         num_processes: int = 1,
     ) -> None:
         self.pairs, self.with_rejected, self.seed = pairs, with_rejected, seed
-        self.rank, self.num_processes = rank, num_processes
-        self._pairs_per_microbatch = section.per_device_train_batch_size * num_processes
-        self._pairs_per_step = self._pairs_per_microbatch * section.gradient_accumulation_steps
-        full, rest = divmod(len(pairs), self._pairs_per_step)
+        self.rank, self.num_processes, self.section = rank, num_processes, section
+        self.pairs_per_step = (
+            section.per_device_train_batch_size
+            * section.gradient_accumulation_steps
+            * num_processes
+        )
+        full, rest = divmod(len(pairs), self.pairs_per_step)
         # A step with fewer pairs than processes would leave one without a backward to join in.
         self._dropped = rest if rest < num_processes else 0
         self.steps_per_epoch = full + (rest >= num_processes)
@@ -89,16 +96,17 @@ class PairExperience:
 
     def batches(self, step: int) -> list[Batch]:
         epoch, index = divmod(step, self.steps_per_epoch)
-        chosen = self._order(epoch)[index]
-        size = self._pairs_per_microbatch
-        shares = [
-            chosen[i : i + size][self.rank :: self.num_processes]
-            for i in range(0, len(chosen), size)
-        ]
+        shares = plan(
+            self.pairs,
+            self._order(epoch)[index],
+            num_processes=self.num_processes,
+            pairs_per_microbatch=self.section.per_device_train_batch_size,
+            max_tokens=self.section.max_tokens_per_microbatch,
+            with_rejected=self.with_rejected,
+        )
         return [
-            batch_pairs((self.pairs[i] for i in share), with_rejected=self.with_rejected)
-            for share in shares
-            if share
+            batch_pairs((self.pairs[i] for i in members), with_rejected=self.with_rejected)
+            for members in shares[self.rank]
         ]
 
     def epoch(self, step: int) -> float:
@@ -110,14 +118,22 @@ class PairExperience:
     def _make_order(self, epoch: int) -> list[list[int]]:
         """Indices of the pairs of each step of an epoch."""
         rng = random.Random(f"{self.seed}:{epoch}")
-        order = list(range(len(self.pairs)))
-        rng.shuffle(order)
-        order = order[: len(order) - self._dropped]
-        size = self._pairs_per_step
+        of_prompt: dict[TokenIds, list[int]] = {}
+        for number, pair in enumerate(self.pairs):
+            of_prompt.setdefault(pair.prompt_ids, []).append(number)
+        groups = list(of_prompt.values())
+        rng.shuffle(groups)
+        place: dict[int, tuple[int, int]] = {}
+        """Of a pair: its group's length, and its group's number, which keeps the group together."""
+        for number, group in enumerate(groups):
+            longest = max(self.pairs[i].num_tokens for i in group)
+            place |= dict.fromkeys(group, (longest, number))
+        order = list(place)[: len(self.pairs) - self._dropped]
+        size = self.pairs_per_step
         window = size * STEPS_PER_WINDOW
         steps = []
         for start in range(0, len(order), window):
-            part = sorted(order[start : start + window], key=lambda i: self.pairs[i].num_tokens)
+            part = sorted(order[start : start + window], key=place.__getitem__)
             steps.extend(part[i : i + size] for i in range(0, len(part), size))
         rng.shuffle(steps)
         return steps

@@ -55,8 +55,16 @@ Evaluate = Callable[[Policy], float]
 CHOSEN_LOG_RATIO = "log_ratio/chosen"
 """The metric that shows a collapse, where an objective gives it."""
 
-UNSEEN_BY_WEIGHTS = {"logging_steps", "save_steps", "save_total_limit", "report_to"}
-"""Settings that may change between two halves of a run."""
+UNSEEN_BY_WEIGHTS = {
+    "logging_steps",
+    "save_steps",
+    "save_total_limit",
+    "report_to",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "max_tokens_per_microbatch",
+}
+"""Settings that may change between two halves of a run; how many pairs a step has may not."""
 
 
 class StepReport(NamedTuple):
@@ -138,7 +146,7 @@ def train(
         run_dir=run_dir,
         seed=seed,
         evaluate=evaluate,
-        settings_hash=_settings_hash(policy, encoded, config, seed),
+        settings_hash=_settings_hash(policy, encoded, config, seed, experience.pairs_per_step),
     )
     return loop.run(encoded, on_step, should_stop)
 
@@ -507,13 +515,15 @@ def _report_left_out(encoded: EncodedPairs, num_pairs: int) -> None:
         logger.warning("left out %d of %d pairs: %s", encoded.left_out.total(), num_pairs, reasons)
 
 
-def _settings_hash(policy: Policy, encoded: EncodedPairs, config: TrainConfig, seed: int) -> str:
+def _settings_hash(
+    policy: Policy, encoded: EncodedPairs, config: TrainConfig, seed: int, pairs_per_step: int
+) -> str:
     """Everything that, with the first weights, decides the weights of every step."""
     settings = config.model_dump(mode="json", exclude=UNSEEN_BY_WEIGHTS)
     adapter = {
         k: v for k, v in policy.config.model_dump().items() if k.startswith(("lora", "use_"))
     }
-    return content_hash([settings, adapter, seed, encoded.hash])
+    return content_hash([settings, adapter, seed, encoded.hash, pairs_per_step])
 
 
 def _wrapped(accelerator: Accelerator, policy: Policy) -> torch.nn.Module:
