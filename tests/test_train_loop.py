@@ -72,6 +72,10 @@ def stop_at(step: int):
     return lambda: next(asked) >= step
 
 
+def weights_of(policy: Policy) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for _, p in policy.trainable_parameters()])
+
+
 # ------------------------------------------------------------------ what it leaves behind
 
 
@@ -131,8 +135,11 @@ def test_logged_rows_are_means_over_their_steps(path, tmp_path):
         (DPO(), ZerothOrder(), {}),
         (DPO(), Backprop(), {"use_peft": True, "lora_dropout": 0.1}),
         (DPO(), Backprop(), {"dtype": "bfloat16"}),
+        (DPO(), Backprop(ema_decay=0.8), {"dtype": "bfloat16"}),
+        (DPO(), ZerothOrder(ema_decay=0.8), {}),
+        (DPO(), Backprop(optim="adamw_bnb_8bit"), {}),
     ],
-    ids=["dpo", "sft", "zeroth_order", "lora_dropout", "bfloat16"],
+    ids=["dpo", "sft", "zeroth_order", "lora_dropout", "bfloat16", "ema", "zo_ema", "8bit"],
 )
 def test_stopped_at_five_and_resumed_gives_the_same_losses_and_weights(
     path, tmp_path, objective, update, options
@@ -147,10 +154,35 @@ def test_stopped_at_five_and_resumed_gives_the_same_losses_and_weights(
     result = run(resumed, halved, config)
     assert (result.finished, result.steps) == (True, 10)
     assert rows_of(halved) == rows_of(whole)
+    if getattr(update, "ema_decay", None):
+        again = load(path, **options)
+        run(again, halved, config)  # finished: what it gives is the average once more
+        assert torch.equal(weights_of(again), weights_of(resumed))
     for (name, one), (_, other) in zip(
         unbroken.trainable_parameters(), resumed.trainable_parameters(), strict=True
     ):
         assert torch.equal(one, other), name
+
+
+def test_the_average_is_what_is_evaluated_and_what_remains(path, tmp_path):
+    """With a decay near 1 the average stays at the first weights, however far the weights go."""
+    first = weights_of(load(path))
+    seen: list[torch.Tensor] = []
+
+    def evaluate(policy: Policy) -> float:
+        seen.append(weights_of(policy))
+        return 0.5
+
+    far, policy = load(path), load(path)
+    run(far, tmp_path / "far", make_config())
+    config = make_config(update=Backprop(ema_decay=1 - 1e-9), eval_steps=5)
+    run(policy, tmp_path / "near", config, evaluate=evaluate)
+    assert (weights_of(far) - first).abs().max() > 1e-3
+    for each in [*seen, weights_of(policy)]:
+        torch.testing.assert_close(each, first, rtol=0, atol=1e-6)
+    assert losses_of(tmp_path / "near") == losses_of(tmp_path / "far")
+    saved = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "near" / "checkpoint-10")
+    assert (torch.cat([p.flatten() for p in saved.parameters()]) - first).abs().max() > 1e-3
 
 
 def test_rows_after_the_checkpoint_are_not_there_twice(path, tmp_path):

@@ -1,6 +1,7 @@
 """How weights move: accumulation by sums, nothing at rate 0, masters in float32, two forwards."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from model_fixtures import save_tiny_model, text_pairs
 
 from codealign.batches import Batch, Outputs, batch_pairs
 from codealign.config import DPO, SFT, Backprop, ModelConfig, ZerothOrder
+from codealign.errors import ConfigError
 from codealign.experience import encode_pairs
 from codealign.objectives import Loss, build_objective
 from codealign.policy import Policy, load_policy
@@ -122,6 +124,62 @@ def test_bfloat16_weights_move_by_steps_that_bfloat16_would_round_away(path):
     assert max(changed) > 0.5
     state = update.state_dict()
     assert {master.dtype for master in state["masters"].values()} == {torch.float32}
+
+
+def test_without_masters_bfloat16_rounds_small_steps_away(path):
+    policy = load(path, dtype="bfloat16")
+    loss, before = make_loss(policy, SFT()), weights(policy)
+    update, batch = make_update(Backprop(float32_masters=False), policy), make_batch(policy, 4)
+    update.step([batch], loss, 1e-6, 0)
+    large = [(b.abs() > 1e-2) for b in before]
+    after = weights(policy)
+    assert all(torch.equal(a[m], b[m]) for a, b, m in zip(after, before, large, strict=True))
+    update.step([batch], loss, 1e-2, 1)
+    assert any(not torch.equal(a, b) for a, b in zip(weights(policy), before, strict=True))
+    assert update.state_dict()["masters"] == {}
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_average_follows_the_weights_and_can_be_looked_at(path, section, dtype):
+    """ema ← 0.9·ema + 0.1·θ, of the weights that move, and not of what bfloat16 rounds them to."""
+    policy = load(path, dtype=dtype)
+    update = make_update(section.model_copy(update={"ema_decay": 0.9}), policy)
+    loss, batch = make_loss(policy, SFT()), make_batch(policy, 4)
+    wanted = [master.detach().clone() for master in update.weights.masters]
+    for step in range(4):
+        update.step([batch], loss, 1e-3, step)
+        for average, master in zip(wanted, update.weights.masters, strict=True):
+            average.mul_(0.9).add_(master.detach(), alpha=0.1)
+    before = weights(policy)
+    with update.weights.averaged():
+        for inside, average in zip(weights(policy), wanted, strict=True):
+            torch.testing.assert_close(inside, average.to(inside.dtype), rtol=1e-2, atol=1e-6)
+        assert any(not torch.equal(a, b) for a, b in zip(weights(policy), before, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(weights(policy), before, strict=True))
+
+
+def test_eight_bit_moments_move_almost_as_whole_ones(path):
+    """Both reach the same loss; the moments of large tensors take a byte a weight each."""
+    losses, states = {}, {}
+    for optim in ("adamw_torch_fused", "adamw_bnb_8bit"):
+        policy = load(path)
+        loss, batch = make_loss(policy, SFT()), make_batch(policy, 8)
+        update = make_update(Backprop(optim=optim), policy)
+        losses[optim] = [update.step([batch], loss, 1e-3, step).loss for step in range(10)]
+        states[optim] = update.optimizer.state
+    whole, small = losses.values()
+    assert whole[-1] < whole[0] - 0.1
+    assert small == pytest.approx(whole, abs=0.02)
+    moments = [state["state1"] for state in states["adamw_bnb_8bit"].values()]
+    assert all(m.dtype == torch.uint8 for m in moments if m.numel() >= 4096)
+    assert any(m.numel() >= 4096 for m in moments)
+
+
+def test_a_missing_bitsandbytes_is_an_error_with_its_cure(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(ConfigError, match=r"codealign\[bnb\]"):
+        make_update(Backprop(optim="adamw_bnb_8bit"), load(path))
 
 
 def test_clipping_bounds_the_step_but_reports_the_norm_before(path):

@@ -265,6 +265,14 @@ class Backprop(Section):
     """AdamW on gradients."""
 
     kind: Literal["backprop"] = "backprop"
+    optim: Literal["adamw_torch_fused", "adamw_bnb_8bit"] = "adamw_torch_fused"
+    """8-bit moments (arXiv 2110.02861) take 2 bytes a weight instead of 8, and need bitsandbytes."""
+    float32_masters: bool = True
+    """Move narrower weights through float32 copies. Without, 4 bytes a weight less, and a step of 1e-6 is
+    rounded away in bfloat16: learning rates below about 1e-4 then move almost nothing."""
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Evaluate and keep an exponential moving average of the weights, 4 bytes a weight more; 0.99 follows 100
+    steps. None is off."""
     adam_beta1: Fraction = 0.9
     adam_beta2: Fraction = 0.999
     adam_epsilon: Positive = 1e-8
@@ -277,6 +285,8 @@ class ZerothOrder(Section):
 
     kind: Literal["zeroth_order"] = "zeroth_order"
     epsilon: Positive = 1e-3
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """As in `backprop`."""
 
 
 Update = Annotated[Backprop | ZerothOrder, Field(discriminator="kind")]

@@ -259,7 +259,10 @@ class _Loop:
             if should_stop is not None and should_stop():
                 break
         self._save_unless_saved()
-        best_step = self._restore_best() if self._finished else None
+        best_step = None
+        if self._finished:
+            best_step = self._restore_best()
+            self.update.weights.swap_in_average()
         self.accelerator.end_training()
         return TrainResult(
             steps=self.state.step,
@@ -438,8 +441,9 @@ class _Loop:
         if self.evaluate is None:
             return
         scores = [0.0]
-        if self.accelerator.is_main_process:
-            scores = [float(self.evaluate(self.policy))]
+        with self.update.weights.averaged():
+            if self.accelerator.is_main_process:
+                scores = [float(self.evaluate(self.policy))]
         score = cast(list[float], broadcast_object_list(scores))[0]
         self.state.evaluations.append(Evaluation(self.state.step, score))
         self._log({"eval_pass@1": score})
@@ -468,6 +472,7 @@ class _Loop:
         best = self._best_step()
         if best is not None and best != self.state.step:
             self.policy.load_weights(self.checkpoints.path(best))
+            self.update.load_state_dict(read_update_state(self.checkpoints.path(best)))
             logger.info("the policy has the weights of step %d, the best on validation", best)
         return best
 

@@ -14,7 +14,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from codealign import config
 from codealign.batches import Batch
-from codealign.errors import CodealignError
+from codealign.errors import CodealignError, ConfigError
 from codealign.objectives import Loss
 from codealign.policy import Policy
 
@@ -53,6 +53,8 @@ class StepResult(NamedTuple):
 class Update(Protocol):
     """Moves the policy's weights by one step."""
 
+    weights: Weights
+
     def step(
         self, batches: Sequence[Batch], loss: BatchLoss, learning_rate: float, step: int
     ) -> StepResult:
@@ -79,14 +81,9 @@ class Backprop:
         self, section: config.Backprop, policy: Policy, accelerator: Accelerator, seed: int
     ) -> None:
         self.section, self.policy, self.accelerator = section, policy, accelerator
-        self.weights = _Weights(policy, separate=False)
-        self.optimizer = torch.optim.AdamW(
-            self.weights.masters,
-            lr=0.0,
-            betas=(section.adam_beta1, section.adam_beta2),
-            eps=section.adam_epsilon,
-            weight_decay=section.weight_decay,
-        )
+        held = "float32" if section.float32_masters else "in_place"
+        self.weights = Weights(policy, held, section.ema_decay)
+        self.optimizer = _adamw(section, self.weights.masters)
 
     def step(
         self, batches: Sequence[Batch], loss: BatchLoss, learning_rate: float, step: int
@@ -109,6 +106,7 @@ class Backprop:
             group["lr"] = learning_rate
         self.optimizer.step()
         self.weights.publish()
+        self.weights.add_to_average()
         self.weights.clear_gradients()
         return result
 
@@ -141,7 +139,7 @@ class ZerothOrder:
         self, section: config.ZerothOrder, policy: Policy, accelerator: Accelerator, seed: int
     ) -> None:
         self.section, self.accelerator, self.seed = section, accelerator, seed
-        self.weights = _Weights(policy, separate=True)
+        self.weights = Weights(policy, "separate", section.ema_decay)
 
     @torch.no_grad()
     def step(
@@ -160,6 +158,7 @@ class ZerothOrder:
         for master, direction in self._directions(step):
             master.add_(direction, alpha=-learning_rate * slope)
         self.weights.publish()
+        self.weights.add_to_average()
         return result
 
     def _place(self, step: int, scale: float) -> None:
@@ -213,17 +212,55 @@ def build_update(
     return UPDATES[type(section)](section, policy, accelerator, seed)
 
 
-class _Weights:
-    """The trainable parameters and the tensors in which they are moved, float32 or wider.
+def _adamw(section: config.Backprop, weights: list[Tensor]) -> torch.optim.Optimizer:
+    """AdamW (arXiv 1711.05101); the loop sets the learning rate before each step.
 
-    A master is the parameter itself unless that is narrower than float32, or `separate` is asked for.
+    Raises:
+        ConfigError: bitsandbytes is asked for and not there.
+    """
+    options: dict[str, Any] = {
+        "lr": 0.0,
+        "betas": (section.adam_beta1, section.adam_beta2),
+        "eps": section.adam_epsilon,
+        "weight_decay": section.weight_decay,
+    }
+    if section.optim == "adamw_torch_fused":
+        return torch.optim.AdamW(weights, fused=True, **options)
+    try:
+        import bitsandbytes
+    except ImportError as error:
+        raise ConfigError(
+            f"adamw_bnb_8bit: bitsandbytes can't be imported: {error}",
+            where="train.update.optim",
+            cure="pip install 'codealign[bnb]', or use adamw_torch_fused",
+        ) from None
+    return bitsandbytes.optim.AdamW8bit(weights, **options)
+
+
+class Weights:
+    """The trainable parameters, the tensors in which they are moved, and a moving average of those.
+
+    Args:
+        held: where weights are moved: "float32", in a copy of those that are narrower; "separate", in a copy of
+            all; "in_place", in the parameters themselves.
+        ema_decay: of the average, ema ← decay·ema + (1 − decay)·θ after each step, from the first weights on.
     """
 
-    def __init__(self, policy: Policy, *, separate: bool) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        held: Literal["float32", "separate", "in_place"],
+        ema_decay: float | None = None,
+    ) -> None:
         self.parameters = [parameter for _, parameter in policy.trainable_parameters()]
-        self.masters = [
-            _wide_copy(p) if separate or p.dtype.itemsize < 4 else p for p in self.parameters
+        self.masters: list[Tensor] = [
+            _wide_copy(p)
+            if held == "separate" or (held == "float32" and p.dtype.itemsize < 4)
+            else p
+            for p in self.parameters
         ]
+        self._decay = ema_decay
+        self._averages = [] if ema_decay is None else [_wide_copy(p) for p in self.masters]
 
     def _split(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
         for parameter, master in zip(self.parameters, self.masters, strict=True):
@@ -246,8 +283,50 @@ class _Weights:
         for parameter, master in self._split():
             parameter.copy_(master)
 
+    @torch.no_grad()
+    def add_to_average(self) -> None:
+        """Let the average follow the weights of now."""
+        if self._decay is None:
+            return
+        for average, master in zip(self._averages, self.masters, strict=True):
+            average.lerp_(master.to(average.dtype), 1.0 - self._decay)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the policy has the average where there is one."""
+        self.swap_in_average()
+        try:
+            yield
+        finally:
+            self._swap_out_average()
+
+    @torch.no_grad()
+    def swap_in_average(self) -> None:
+        """Give the policy the average, for good unless `averaged` takes it back."""
+        for parameter, master, average in self._averaged():
+            if master is parameter:
+                weights = parameter.detach().clone()
+                parameter.copy_(average)
+                average.copy_(weights)
+            else:
+                parameter.copy_(average)
+
+    @torch.no_grad()
+    def _swap_out_average(self) -> None:
+        for parameter, master, average in self._averaged():
+            if master is parameter:
+                weights = average.clone()
+                average.copy_(parameter)
+                parameter.copy_(weights)
+            else:
+                parameter.copy_(master)
+
+    def _averaged(self) -> Iterator[tuple[nn.Parameter, Tensor, Tensor]]:
+        if self._averages:
+            yield from zip(self.parameters, self.masters, self._averages, strict=True)
+
     def state_dict(self) -> dict[str, Any]:
-        """The masters that the saved weights can't give back bit for bit."""
+        """The averages, and the masters that the saved weights can't give back bit for bit."""
         kept = {
             str(index): master
             for index, (parameter, master) in enumerate(
@@ -255,7 +334,8 @@ class _Weights:
             )
             if master.dtype != parameter.dtype
         }
-        return {"masters": kept}
+        averages = {str(index): average for index, average in enumerate(self._averages)}
+        return {"masters": kept, "averages": averages}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -263,6 +343,8 @@ class _Weights:
             master.copy_(parameter)
         for index, saved in state["masters"].items():
             self.masters[int(index)].copy_(saved)
+        for index, saved in state["averages"].items():
+            self._averages[int(index)].copy_(saved)
 
 
 def _wide_copy(parameter: nn.Parameter) -> Tensor:
