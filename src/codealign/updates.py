@@ -227,14 +227,14 @@ def _adamw(section: config.Backprop, weights: list[Tensor]) -> torch.optim.Optim
     if section.optim == "adamw_torch_fused":
         return torch.optim.AdamW(weights, fused=True, **options)
     try:
-        import bitsandbytes
+        from bitsandbytes.optim.adamw import AdamW8bit
     except ImportError as error:
         raise ConfigError(
             f"adamw_bnb_8bit: bitsandbytes can't be imported: {error}",
             where="train.update.optim",
             cure="pip install 'codealign[bnb]', or use adamw_torch_fused",
         ) from None
-    return bitsandbytes.optim.AdamW8bit(weights, **options)
+    return AdamW8bit(weights, **options)
 
 
 class Weights:
@@ -347,7 +347,7 @@ class Weights:
             self._averages[int(index)].copy_(saved)
 
 
-def _wide_copy(parameter: nn.Parameter) -> Tensor:
+def _wide_copy(parameter: Tensor) -> Tensor:
     wide = torch.promote_types(parameter.dtype, torch.float32)
     return parameter.detach().to(wide, copy=True)
 
