@@ -14,6 +14,10 @@ machine slows both. Prompts have 150 to 400 tokens, completions 60 to 250, drawn
     ours-cached      trees, the reference from the cache
     ours-bf16        bfloat16 weights with float32 masters, the reference from the cache
     ours-all         all pairs of 4 passing and 4 failing completions of each prompt, cached; per pair
+    ours-least       as ours-cached, with gradient checkpointing: for memory
+    floor            no forward at all: imports, weights, gradients, optimiser state; for memory
+
+Ours take a prompt or two at a time (`train.max_tokens_per_microbatch`), TRL its batch at once, as it does by default.
 """
 
 from __future__ import annotations
@@ -34,6 +38,9 @@ from typing import Any, NamedTuple
 
 PROMPT_TOKENS, COMPLETION_TOKENS = (150, 400), (60, 250)
 LEARNING_RATE, BETA = 1e-4, 0.1
+MICROBATCH_TOKENS = 1024
+ALL_PAIRS_TOKENS = 2560
+"""A prompt with eight completions is not to be cut."""
 WAYS = (
     "trl",
     "trl-bf16",
@@ -44,7 +51,8 @@ WAYS = (
     "ours-bf16",
     "ours-all",
 )
-CACHED = ("ours-cached", "ours-bf16", "ours-all")
+CACHED = ("ours-cached", "ours-bf16", "ours-all", "ours-least")
+FOR_MEMORY = ("ours-least", "floor")
 
 
 class Shape(NamedTuple):
@@ -181,16 +189,20 @@ def our_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
     from codealign.batches import Batch, EncodedPair, batch_pairs
     from codealign.logprobs import PLAIN
     from codealign.objectives import build_objective
+    from codealign.packing import plan
     from codealign.policy import load_policy
     from codealign.reference import ReferenceCache
     from codealign.training import PolicyLoss
     from codealign.updates import build_update
 
-    dtype = "bfloat16" if way == "ours-bf16" else "float32"
-    policy = load_policy(config.ModelConfig(model_name_or_path=str(directory), dtype=dtype))
-    reference_policy = load_policy(
-        config.ModelConfig(model_name_or_path=str(directory), dtype=dtype)
+    section = config.ModelConfig(
+        model_name_or_path=str(directory),
+        dtype="bfloat16" if way == "ours-bf16" else "float32",
+        gradient_checkpointing=way == "ours-least",
     )
+    policy = load_policy(section)
+    # The cache is filled by the policy before its first step; only a reference in every step is a second model.
+    reference_policy = policy if way in CACHED else load_policy(section)
     if way == "ours-plain":
         policy.log_probs.path = reference_policy.log_probs.path = PLAIN
     objective = build_objective(config.DPO(beta=BETA))
@@ -201,27 +213,35 @@ def our_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
         0,
     )
     numbers = itertools.count()
-    num_each = None if way == "ours-all" else 1
+    num_each, budget = (None, ALL_PAIRS_TOKENS) if way == "ours-all" else (1, MICROBATCH_TOKENS)
 
-    def tree(batch: list[Tokens]) -> Batch:
-        return batch_pairs(
+    def trees(batch: list[Tokens]) -> list[Batch]:
+        pairs = [
             EncodedPair(tuple(t.prompt), tuple(good), tuple(bad))
             for t in batch
             for good in t.passing[:num_each]
             for bad in t.failing[:num_each]
+        ]
+        shares = plan(
+            pairs,
+            range(len(pairs)),
+            pairs_per_microbatch=len(pairs),
+            max_tokens=None if way == "ours-plain" else budget,
         )
+        return [batch_pairs(pairs[i] for i in members) for members in shares[0]]
 
     cached = ReferenceCache(reference_policy) if way in CACHED else None
     if cached is not None:
-        cached.fill(map(tree, batches))
+        for batch in batches:
+            cached.fill(trees(batch))
 
     def step(batch: list[Tokens]) -> float:
-        pairs = tree(batch)
+        microbatches = trees(batch)
         reference = cached or ReferenceCache(reference_policy)
-        reference.fill([pairs])
+        reference.fill(microbatches)
         policy.train_mode(True)
         loss = PolicyLoss(policy, objective, reference)
-        result = update.step([pairs], loss, LEARNING_RATE, next(numbers))
+        result = update.step(microbatches, loss, LEARNING_RATE, next(numbers))
         policy.train_mode(False)
         return result.loss
 
@@ -236,9 +256,31 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def idle_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
+    """What no trainer can avoid holding."""
+    import torch
+    from accelerate import Accelerator
+
+    from codealign import config
+    from codealign.policy import load_policy
+    from codealign.updates import build_update
+
+    policy = load_policy(config.ModelConfig(model_name_or_path=str(directory), dtype="float32"))
+    update = build_update(config.Backprop(), policy, Accelerator(cpu=True), 0)
+
+    def step(batch: list[Tokens]) -> float:
+        for _, parameter in policy.trainable_parameters():
+            parameter.grad = torch.zeros_like(parameter)
+            parameter.grad += 1e-9  # zeros are promised pages, not memory
+        update.optimizer.step()
+        return 0.0
+
+    return step
+
+
 def prepare(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
-    make = trl_step if way.startswith("trl") else our_step
-    return make(directory, way, batches)
+    makers = {"trl": trl_step, "ours": our_step, "floor": idle_step}
+    return makers[way.partition("-")[0]](directory, way, batches)
 
 
 def compare(shape: Shape, ways: list[str], num_steps: int, directory: Path) -> dict[str, Any]:
@@ -298,7 +340,9 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--way", action="append", choices=WAYS, help="default: all of them")
+    parser.add_argument(
+        "--way", action="append", choices=(*WAYS, *FOR_MEMORY), help="default: all of them"
+    )
     parser.add_argument("--memory", action="store_true", help="peak memory, one process a way")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
@@ -308,7 +352,7 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     shape = SHAPES[options.shape]
-    ways = options.way or list(WAYS)
+    ways = options.way or [*WAYS, *(FOR_MEMORY if options.memory else ())]
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.model or Path(temporary)
         if options.model is None:

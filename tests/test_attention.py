@@ -93,13 +93,14 @@ def test_blocks_give_the_log_probs_and_gradients_of_whole_logits(
     cap, kept_bytes, in_place, monkeypatch
 ):
     torch.manual_seed(0)
-    monkeypatch.setattr(head, "KEPT_BYTES", kept_bytes)
     monkeypatch.setattr(head, "BLOCK_BYTES", 300 * 8 * 7)  # seven tokens of 300 float64 logits
     hidden = torch.randn(50, 32, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(300, 32, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(300, dtype=torch.float64, requires_grad=True)
     targets, factors = torch.randint(300, (50,)), torch.randn(50, dtype=torch.float64)
-    logps = head.token_logps(hidden, targets, head.Head(weight, bias, 0.7, cap, in_place))
+    logps = head.token_logps(
+        hidden, targets, head.Head(weight, bias, 0.7, cap, in_place, kept_bytes)
+    )
     (logps * factors).sum().backward()
     ours = [tensor.grad for tensor in (hidden, weight, bias)]
     for tensor in (hidden, weight, bias):
@@ -111,6 +112,52 @@ def test_blocks_give_the_log_probs_and_gradients_of_whole_logits(
     (plain * factors).sum().backward()
     for mine, tensor in zip(ours, (hidden, weight, bias), strict=True):
         torch.testing.assert_close(mine, tensor.grad, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cap", [None, 5.0])
+def test_a_layer_that_is_not_trained_keeps_nothing(cap, monkeypatch):
+    """LoRA: the forward has multiplied already, and a token's gradient is that times its factor."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(head, "BLOCK_BYTES", 300 * 8 * 7)
+    hidden = torch.randn(50, 32, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(300, 32, dtype=torch.float64)
+    targets, factors = torch.randint(300, (50,)), torch.randn(50, dtype=torch.float64)
+    logps = head.token_logps(hidden, targets, head.Head(weight, None, 0.7, cap))
+    assert logps.grad_fn.kept == []
+    (logps * factors).sum().backward()
+    ours, hidden.grad = hidden.grad, None
+    logits = hidden @ weight.T * 0.7
+    logits = logits if cap is None else cap * torch.tanh(logits / cap)
+    plain = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    torch.testing.assert_close(logps, plain, rtol=0, atol=1e-12)
+    (plain * factors).sum().backward()
+    torch.testing.assert_close(ours, hidden.grad, rtol=0, atol=1e-12)
+
+
+def test_bfloat16_rounds_the_products_and_nothing_else():
+    """Its gradients are as good as a float32 softmax over bfloat16 logits makes them."""
+    torch.manual_seed(0)
+    exact = torch.randn(40, 64), torch.randn(500, 64)
+    targets, factors = torch.randint(500, (40,)), torch.randn(40)
+
+    def gradients(dtype, logps_of):
+        hidden, weight = (t.to(dtype, copy=True).requires_grad_() for t in exact)
+        (logps_of(hidden, weight) * factors).sum().backward()
+        return torch.cat([hidden.grad.float().flatten(), weight.grad.float().flatten()])
+
+    def plain(hidden, weight):
+        logps = (hidden @ weight.T).float().log_softmax(-1)
+        return logps.gather(1, targets[:, None])[:, 0]
+
+    def ours(hidden, weight):
+        return head.token_logps(hidden, targets, head.Head(weight, None, in_place=False))
+
+    wanted = gradients(torch.float32, plain)
+    off = [
+        (gradients(torch.bfloat16, way) - wanted).norm() / wanted.norm() for way in (ours, plain)
+    ]
+    assert off[0] < 1.05 * off[1]
+    assert off[1] < 0.05
 
 
 def test_gradients_of_a_tied_layer_add_up_in_one_place():

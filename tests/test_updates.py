@@ -177,7 +177,7 @@ def test_eight_bit_moments_move_almost_as_whole_ones(path):
 
 
 def test_a_missing_bitsandbytes_is_an_error_with_its_cure(path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim.adamw", None)
     with pytest.raises(ConfigError, match=r"codealign\[bnb\]"):
         make_update(Backprop(optim="adamw_bnb_8bit"), load(path))
 

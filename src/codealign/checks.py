@@ -198,7 +198,7 @@ def _memory_finding(policy: Policy, config: RunConfig) -> Finding:
     tokens = min(tokens, config.train.max_tokens_per_microbatch or tokens)
     logits = 2 * 4 * tokens * policy.vocab_size
     if policy.log_probs.path != PLAIN:
-        logits = min(logits, head.KEPT_BYTES + head.BLOCK_BYTES)
+        logits = min(logits, policy.log_probs.kept_bytes + head.BLOCK_BYTES)
     needed = weights + state + logits + tokens * _activation_bytes(policy)
     available = _available_bytes(policy)
     text = f"about {needed / 2**30:.1f} GiB to train, {available / 2**30:.1f} GiB there"

@@ -3,8 +3,9 @@
     logp(y) = h·w_y − log Σ_v exp(h·w_v)
 
 Tokens pass the output layer a block at a time. Backward turns a block's logits into their gradient in place,
-(1[v=y] − softmax)·g, and multiplies twice. Blocks' logits are kept for it as long as they fit in KEPT_BYTES, so
-that a batch of ordinary size costs three matrix products; the rest are computed again.
+(1[v=y] − softmax)·g, and multiplies twice. Blocks' logits are kept for it as long as they fit in `kept_bytes`, so
+that a microbatch of ordinary size costs three matrix products; the rest are computed again. Where the layer itself is not
+trained (LoRA), g is a factor of each token's gradient: the forward multiplies already, nothing is kept, and two do.
 
 Gradients of the output layer are added where they belong, with no dense temporary beside them; in a tied model
 the embedding's go to the same place (`embed`). Everything is summed in float32 at least.
@@ -26,6 +27,7 @@ BLOCK_BYTES = 64 * 2**20
 """One block's logits: larger blocks make no product faster."""
 KEPT_BYTES = 256 * 2**20
 """Logits kept from forward to backward."""
+_ROWS = 16  # of narrow types at a time, so that a float32 copy stays in the cache
 
 
 class Head(NamedTuple):
@@ -40,6 +42,7 @@ class Head(NamedTuple):
     cap: float | None = None
     in_place: bool = True
     """Add the weight's gradient to `weight.grad` directly; False where something listens to autograd."""
+    kept_bytes: int = KEPT_BYTES
 
     def logits(self, hidden_mD: Tensor) -> Tensor:
         """[m, V] before the cap, scaled."""
@@ -67,8 +70,11 @@ class _TokenLogps(torch.autograd.Function):
         exact = torch.promote_types(hidden_MD.dtype, torch.float32)
         logps_M = torch.empty(len(targets_M), dtype=exact, device=hidden_MD.device)
         lse_M = torch.empty_like(logps_M)
+        ones_M = torch.ones_like(logps_M)
+        wants_hidden, *wants_layer = ctx.needs_input_grad[:3]
+        slope_MD = torch.empty_like(hidden_MD) if wants_hidden and not any(wants_layer) else None
         kept: list[Tensor] = []
-        room = KEPT_BYTES if any(ctx.needs_input_grad) else 0
+        room = head.kept_bytes if any(wants_layer) else 0
         for block in _blocks(len(targets_M), weight_VD[:, 0].nbytes):
             logits_mV = head.logits(hidden_MD[block])
             capped_mV = logits_mV if head.cap is None else _capped(logits_mV, head.cap)
@@ -78,6 +84,12 @@ class _TokenLogps(torch.autograd.Function):
             room -= logits_mV.nbytes
             if room >= 0:
                 kept.append(logits_mV)
+            if slope_MD is not None:
+                grad_mV = _grad_of_logits(
+                    logits_mV, targets_M[block], lse_M[block], ones_M[block], head
+                )
+                torch.mm(grad_mV, weight_VD, out=slope_MD[block])
+        ctx.slope_MD = slope_MD
         ctx.save_for_backward(hidden_MD, weight_VD, targets_M, lse_M)
         ctx.kept, ctx.head = kept, head
         return logps_M
@@ -87,6 +99,8 @@ class _TokenLogps(torch.autograd.Function):
         (grad_M,) = grads
         hidden_MD, weight_VD, targets_M, lse_M = ctx.saved_tensors
         head: Head = ctx.head
+        if ctx.slope_MD is not None:
+            return ctx.slope_MD * grad_M[:, None].to(ctx.slope_MD.dtype), None, None, None, None
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         grad_MD = torch.empty_like(hidden_MD) if wants_hidden else None
         weight_sum = _Sum(weight_VD, head.in_place) if wants_weight else None
@@ -135,25 +149,38 @@ def _logsumexp(logits_mV: Tensor) -> Tensor:
         return torch.logsumexp(logits_mV, -1)
     peak_m1 = logits_mV.amax(-1, keepdim=True)
     total_m = torch.empty(len(logits_mV), dtype=exact, device=logits_mV.device)
-    for row in range(0, len(logits_mV), 16):
-        part = logits_mV[row : row + 16].to(exact) - peak_m1[row : row + 16].to(exact)
-        total_m[row : row + 16] = part.exp_().sum(-1)
+    for row in range(0, len(logits_mV), _ROWS):
+        part = logits_mV[row : row + _ROWS].to(exact) - peak_m1[row : row + _ROWS].to(exact)
+        total_m[row : row + _ROWS] = part.exp_().sum(-1)
     return total_m.log_() + peak_m1[:, 0].to(exact)
 
 
 def _grad_of_logits(
     logits_mV: Tensor, targets_m: Tensor, lse_m: Tensor, grad_m: Tensor, head: Head
 ) -> Tensor:
-    """d loss / d (h·Wᵀ + b), in the place of the logits."""
+    """d loss / d (h·Wᵀ + b), in the place of the logits; computed in float32 at least."""
+    if logits_mV.dtype == lse_m.dtype:
+        return _exact_grad_of_logits(logits_mV, targets_m, lse_m, grad_m, head)
+    for start in range(0, len(logits_mV), _ROWS):
+        rows = slice(start, start + _ROWS)
+        exact = logits_mV[rows].to(lse_m.dtype)
+        logits_mV[rows] = _exact_grad_of_logits(
+            exact, targets_m[rows], lse_m[rows], grad_m[rows], head
+        )
+    return logits_mV
+
+
+def _exact_grad_of_logits(
+    logits_mV: Tensor, targets_m: Tensor, lse_m: Tensor, grad_m: Tensor, head: Head
+) -> Tensor:
     slope_mV = None
     if head.cap is not None:
         tanh_mV = (logits_mV / head.cap).tanh_()
         slope_mV = 1 - tanh_mV * tanh_mV
         logits_mV = tanh_mV.mul_(head.cap)
-    weight_m1 = -(grad_m * head.scale)[:, None]
-    lse_m1 = lse_m[:, None].to(logits_mV.dtype)
-    grad_mV = logits_mV.sub_(lse_m1).exp_().mul_(weight_m1.to(logits_mV.dtype))
-    grad_mV.scatter_add_(1, targets_m[:, None], (grad_m * head.scale)[:, None].to(grad_mV.dtype))
+    weight_m1 = (grad_m * head.scale)[:, None]
+    grad_mV = logits_mV.sub_(lse_m[:, None]).exp_().mul_(-weight_m1)
+    grad_mV.scatter_add_(1, targets_m[:, None], weight_m1)
     return grad_mV if slope_mV is None else grad_mV.mul_(slope_mV)
 
 

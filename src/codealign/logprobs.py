@@ -147,6 +147,8 @@ class LogProbs:
         """What forwards go through: `model`, or the wrapper of several processes around it."""
         self.adds_gradients = False
         """While training in one process: gradients of embedding and output layer go straight to `.grad`."""
+        self.kept_bytes = heads.KEPT_BYTES
+        """Of logits, from forward to backward; the rest is computed again."""
         self._window = shortest_window(model.config)
         self.path, self.reason = self._pick_path()
         if self.reason:
@@ -215,7 +217,9 @@ class LogProbs:
     def _token_logps(self, hidden_MD: Tensor, ids_M: Tensor) -> Tensor:
         layer, scaling = self._output_layer(), _logit_scaling(self.model)
         if type(layer) is nn.Linear:
-            head = heads.Head(layer.weight, layer.bias, *scaling, in_place=self.adds_gradients)
+            head = heads.Head(
+                layer.weight, layer.bias, *scaling, self.adds_gradients, self.kept_bytes
+            )
             return heads.token_logps(hidden_MD, ids_M, head)
         # An adapter on the output layer, or a layer of the model's own: whatever it is, block by block.
         return heads.token_logps_of(layer, hidden_MD, ids_M, _vocabulary(self.model), *scaling)

@@ -73,6 +73,8 @@ class Policy:
         _check_attention(model)
         model.eval()  # dropout would make two paths differ
         self.log_probs = LogProbs(model, self.name)
+        if config.gradient_checkpointing:
+            self.log_probs.kept_bytes = 0
         self.train_mode(False)
 
     # ---------------------------------------------------------------- what it is
