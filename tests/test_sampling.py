@@ -20,13 +20,9 @@ from codealign.records import Completion
 from codealign.sampling import Request, SamplingParams, open_engine
 from codealign.sampling.draw import choose_tokens
 from codealign.sampling.engine import first_stop, uniforms
-from codealign.sampling.keyvalues import (
-    LockstepKeyValues,
-    SlotKeyValues,
-    agrees_with_plain_forward,
-    pick_keyvalues,
-    shortest_window,
-)
+from codealign.sampling.keyvalues import LockstepKeyValues, SlotKeyValues
+from codealign.sampling.selfcheck import fault_of, pick_keyvalues, shortest_window
+from codealign.sampling.shared_prompts import SharedKeyValues
 from codealign.sampling.transformers_engine import StopStrings, continuation_text
 
 torch.set_num_threads(1)
@@ -237,7 +233,8 @@ def test_a_stop_string_cuts_the_text_and_keeps_the_tokens_that_made_it(
     for key, completion in stopped.items():
         hit = first_stop(free[key].completion, ("a", "re"))
         if hit is None:
-            assert completion == free[key].model_copy(update={"sampler": completion.sampler})
+            same = {"sampler": completion.sampler, "logprob": pytest.approx(completion.logprob)}
+            assert completion == free[key].model_copy(update=same)
             continue
         num_stopped += 1
         tokens = completion.completion_ids or []
@@ -374,7 +371,7 @@ OTHERS = {
         transformers.Qwen3MoeConfig(
             **COMMON, **ROPE, moe_intermediate_size=32, num_experts=4, num_experts_per_tok=2
         ),
-        SlotKeyValues,
+        SharedKeyValues,
     ),
 }
 
@@ -422,8 +419,8 @@ class _PositionBlind(torch.nn.Module):
 
 def test_the_self_check_notices_a_model_that_ignores_positions(policies: dict[str, Policy]) -> None:
     blind = _PositionBlind(policies["gpt2"].model)
-    assert agrees_with_plain_forward(policies["gpt2"].model, SlotKeyValues, ragged=True)
-    assert not agrees_with_plain_forward(blind, SlotKeyValues, ragged=True)
+    assert not fault_of(SlotKeyValues, policies["gpt2"].model)
+    assert "logits differ" in fault_of(SlotKeyValues, blind)
     assert pick_keyvalues(blind, longest=60) is LockstepKeyValues
 
 

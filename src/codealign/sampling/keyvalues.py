@@ -1,4 +1,4 @@
-"""Where the decode loop keeps keys and values: slots for most models, lock step for the others.
+"""Where the decode loop keeps keys and values: what every way has in common, and two of the three.
 
 `SlotKeyValues` preallocates one slot a row. Every row has its own length and starts at column 0, so a
 new row can join at any step and a finished row costs nothing: the last row moves into its place. A
@@ -8,30 +8,25 @@ prompt is computed once and its keys and values are copied to the slots of its s
 length, so it serves what slots can't: sliding windows shorter than the text, recurrent states, attention
 that reads distances from the cache's columns.
 
-`pick_keyvalues` chooses by a self-check on the model itself: cached logits must equal those of one plain
-forward. Not promised: that the check notices what only shows beyond its few tokens; sliding windows
-are therefore read from the model's configuration.
+`shared_prompts` has the third, the fastest; `selfcheck` finds out which one serves a model.
 
 Axes: N rows, P prompts, T prompt tokens, W columns, H key heads, D head width, V vocabulary.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from codealign.errors import ModelError
-from codealign.logprobs import shortest_window
-
-log = logging.getLogger("codealign.sampling")
-
 GROWTH = 64
-"""Columns are added in steps of this, so that buffers are rarely copied."""
+"""Columns are added in steps of this."""
+
+PREFILL_TOKENS = 1024
+"""Prompt tokens, padding included, computed in one forward: enough for full speed, and few to hold."""
 
 
 class Group(NamedTuple):
@@ -63,15 +58,19 @@ class KeyValues(Protocol):
         ...
 
 
-class Prefilled(NamedTuple):
-    """Prompts' past, left-padded: keys and values [P, H, T, D] a layer, and the next token's logits."""
+class PromptPast(NamedTuple):
+    """What a prompt leaves: keys and values [H, T, D] a layer, and logits_V of the token after it."""
 
+    prompt_ids: tuple[int, ...]
     layers: list[tuple[torch.Tensor, torch.Tensor]]
-    lengths: list[int]
-    logits_PV: torch.Tensor
+    logits_V: torch.Tensor
+
+    def clone(self) -> PromptPast:
+        layers = [(keys.clone(), values.clone()) for keys, values in self.layers]
+        return PromptPast(self.prompt_ids, layers, self.logits_V.clone())
 
 
-def prefill(model: Any, prompts: Sequence[tuple[int, ...]]) -> Prefilled:
+def prefill(model: Any, prompts: Sequence[tuple[int, ...]]) -> list[PromptPast]:
     """One left-padded forward over distinct prompts."""
     width = max(len(prompt) for prompt in prompts)
     # The pad id is masked; 0 is in every vocabulary.
@@ -91,47 +90,76 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]]) -> Prefilled:
         use_cache=True,
         logits_to_keep=1,
     )
-    layers: list[Any] = [(layer.keys, layer.values) for layer in cast(list[Any], cache.layers)]
-    return Prefilled(layers, [len(prompt) for prompt in prompts], outputs.logits[:, -1])
+    pasts: list[PromptPast] = []
+    for index, prompt in enumerate(prompts):
+        own = slice(width - len(prompt), width)
+        layers = [
+            (layer.keys[index, :, own], layer.values[index, :, own])
+            for layer in cast(list[Any], cache.layers)
+        ]
+        pasts.append(PromptPast(prompt, layers, outputs.logits[index, -1]))
+    return pasts
+
+
+class Store:
+    """One layer's keys and values, [slots, H, W, D], which grow."""
+
+    def __init__(self, like: tuple[torch.Tensor, torch.Tensor]) -> None:
+        self.keys, self.values = (
+            part.new_empty(0, part.shape[0], 0, part.shape[2]) for part in like
+        )
+
+    def reserve(self, num_slots: int, width: int) -> None:
+        """Have at least so many slots and columns; what is held stays."""
+        have_slots, _, have_width, _ = self.keys.shape
+        if num_slots > have_slots or width > have_width:
+            # By halves and in steps, so that buffers are rarely copied.
+            num_slots = (
+                have_slots if num_slots <= have_slots else max(num_slots, have_slots * 3 // 2)
+            )
+            width = max(have_width, -(-width // GROWTH) * GROWTH)
+            self.keys = _enlarged(self.keys, num_slots, width)
+            self.values = _enlarged(self.values, num_slots, width)
+
+    def put(self, slots: slice, past: tuple[torch.Tensor, torch.Tensor]) -> None:
+        """Write a prompt's keys and values to the first columns of `slots`."""
+        for part, new in zip((self.keys, self.values), past, strict=True):
+            part[slots, :, : new.shape[1]] = new
+
+    def copy(self, to: torch.Tensor, of: torch.Tensor, width: int) -> None:
+        for part in (self.keys, self.values):
+            part[to, :, :width] = part[of, :, :width]
+
+
+def _enlarged(old: torch.Tensor, num_slots: int, width: int) -> torch.Tensor:
+    # Masked columns are read too: garbage there could be NaN.
+    new = old.new_zeros(num_slots, old.shape[1], width, old.shape[3])
+    new[: old.shape[0], :, : old.shape[2]] = old
+    return new
 
 
 class SlotLayer(CacheLayerMixin):
-    """One layer's slots, [slots, H, W, D], behind the face transformers expects of a cache layer."""
+    """One layer's slots behind the face that transformers expects of a cache layer."""
 
     is_sliding = False
-    keys: torch.Tensor
-    values: torch.Tensor
 
-    def __init__(self, slots: SlotKeyValues) -> None:
-        self.slots = slots
-        self.is_initialized = False
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        self.keys = self._buffer(key_states)  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.values = self._buffer(value_states)  # pyright: ignore[reportIncompatibleVariableOverride]
+    def __init__(self, slots: SlotKeyValues, store: Store) -> None:
+        self.slots, self.store = slots, store
         self.is_initialized = True
 
-    def _buffer(self, like: torch.Tensor) -> torch.Tensor:
-        shape = (self.slots.num_slots, like.shape[1], self.slots.capacity, like.shape[3])
-        return like.new_zeros(shape)  # masked columns are read too: garbage there could be NaN
-
-    def grow(self) -> None:
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            new = self._buffer(old)
-            new[:, :, : old.shape[2]] = old
-            setattr(self, name, new)
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Nothing is lazy here."""
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        slots = self.slots
+        slots, store = self.slots, self.store
         rows_N, lengths_N = slots.rows[: slots.active], slots.lengths[: slots.active]
-        self.keys[rows_N, :, lengths_N] = key_states[:, :, 0]
-        self.values[rows_N, :, lengths_N] = value_states[:, :, 0]
+        store.keys[rows_N, :, lengths_N] = key_states[:, :, 0]
+        store.values[rows_N, :, lengths_N] = value_states[:, :, 0]
         return (
-            self.keys[: slots.active, :, : slots.width],
-            self.values[: slots.active, :, : slots.width],
+            store.keys[: slots.active, :, : slots.width],
+            store.values[: slots.active, :, : slots.width],
         )
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
@@ -149,65 +177,65 @@ class SlotKeyValues:
 
     def __init__(self, model: Any, num_slots: int) -> None:
         self.model, self.num_slots = model, num_slots
-        self.active = self.capacity = self.width = 0
+        self.active = self.capacity = self.width = self.longest = 0
         self.rows = torch.arange(num_slots, device=model.device)
         self.lengths = torch.zeros(num_slots, dtype=torch.long, device=model.device)
+        """Columns that each slot holds."""
         self.columns = torch.arange(0, device=model.device)
-        self.longest = 0
-        self.layers: list[SlotLayer] = []
+        self.stores: list[Store] = []
         self.cache: Cache | None = None
-        self.carried: tuple[tuple[int, ...], Prefilled] | None = None
+        self.carried: PromptPast | None = None
 
     def accepts(self, prompt_length: int, taken_length: int | None) -> bool:
         return True
 
     def admit(self, groups: Sequence[Group]) -> torch.Tensor:
-        blocks = [self._carry_on(groups[0])] if self._carries(groups[0]) else []
-        fresh = groups[len(blocks) :]
-        if fresh:
-            past = prefill(self.model, [group.prompt_ids for group in fresh])
-            for index, group in enumerate(fresh):
-                blocks.append(self._place(past, index, group.num_rows))
+        blocks: list[torch.Tensor] = []
+        if self.carried is not None and self.carried.prompt_ids == groups[0].prompt_ids:
+            blocks.append(self._join(self.carried, groups[0].num_rows))
+        for some in _of_similar_size(groups[len(blocks) :]):
+            pasts = prefill(self.model, [group.prompt_ids for group in some])
+            for past, group in zip(pasts, some, strict=True):
+                blocks.append(self._join(past, group.num_rows))
             # A prompt whose samples do not all fit now is the last one; the rest follow next time.
-            self.carried = (fresh[-1].prompt_ids, _one_prompt(past, len(fresh) - 1))
+            self.carried = pasts[-1].clone()
         return torch.cat(blocks)
 
-    def _carries(self, group: Group) -> bool:
-        return self.carried is not None and self.carried[0] == group.prompt_ids
+    def _join(self, past: PromptPast, num_rows: int) -> torch.Tensor:
+        """Append rows that continue a prompt; logits_NV of their first token."""
+        if self.cache is None:
+            self.stores = [Store(layer) for layer in past.layers]
+            self.cache = Cache(layers=[SlotLayer(self, store) for store in self.stores])
+        rows = slice(self.active, self.active + num_rows)
+        self.lengths[rows] = self._hold(past, rows)
+        self.active = rows.stop
+        self.longest = int(self.lengths[: self.active].max())
+        return past.logits_V.expand(num_rows, -1)
 
-    def _carry_on(self, group: Group) -> torch.Tensor:
-        assert self.carried is not None
-        return self._place(self.carried[1], 0, group.num_rows)
+    def _hold(self, past: PromptPast, rows: slice) -> int:
+        """Keep a prompt for `rows`; the columns of theirs that it fills."""
+        self._make_room(len(past.prompt_ids) + 1)
+        for store, layer in zip(self.stores, past.layers, strict=True):
+            store.put(rows, layer)
+        return len(past.prompt_ids)
 
-    def _place(self, past: Prefilled, index: int, num_rows: int) -> torch.Tensor:
-        length = past.lengths[index]
-        self._make_room(length + 1, past)
-        place = slice(self.active, self.active + num_rows)
-        for layer, (keys, values) in zip(self.layers, past.layers, strict=True):
-            layer.keys[place, :, :length] = keys[index, :, keys.shape[2] - length :]
-            layer.values[place, :, :length] = values[index, :, values.shape[2] - length :]
-        self.lengths[place] = length
-        self.longest = max(self.longest, length)
-        self.active += num_rows
-        return past.logits_PV[index].expand(num_rows, -1)
-
-    def _make_room(self, width: int, past: Prefilled | None = None) -> None:
+    def _make_room(self, width: int) -> None:
         if width <= self.capacity:
             return
-        self.capacity = (max(width, self.capacity * 3 // 2) + GROWTH - 1) // GROWTH * GROWTH
+        self.capacity = -(-max(width, self.capacity * 3 // 2) // GROWTH) * GROWTH
         self.columns = torch.arange(self.capacity, device=self.model.device)
-        if self.cache is None and past is not None:
-            self.layers = [SlotLayer(self) for _ in past.layers]
-            for layer, (keys, values) in zip(self.layers, past.layers, strict=True):
-                layer.lazy_initialization(keys, values)
-            self.cache = Cache(layers=list(self.layers))
-        else:
-            for layer in self.layers:
-                layer.grow()
+        for store in self.stores:
+            store.reserve(self.num_slots, self.capacity)
 
     def step(self, tokens_N: torch.Tensor) -> torch.Tensor:
         self.width = self.longest + 1
         self._make_room(self.width)
+        logits_NV = self._forward(tokens_N)
+        self.lengths[: self.active] += 1
+        self.longest += 1
+        return logits_NV
+
+    def _forward(self, tokens_N: torch.Tensor) -> torch.Tensor:
         lengths_N = self.lengths[: self.active]
         outputs = self.model(
             input_ids=tokens_N[:, None],
@@ -217,31 +245,29 @@ class SlotKeyValues:
             use_cache=True,
             logits_to_keep=1,
         )
-        lengths_N += 1
-        self.longest += 1
         return outputs.logits[:, -1]
 
     def move(self, kept: int, target: Sequence[int], source: Sequence[int]) -> None:
         if target:
             to, of = self.rows[list(target)], self.rows[list(source)]
-            for layer in self.layers:
-                layer.keys[to, :, : self.longest] = layer.keys[of, :, : self.longest]
-                layer.values[to, :, : self.longest] = layer.values[of, :, : self.longest]
+            for store in self.stores:
+                store.copy(to, of, self.longest)
             self.lengths[to] = self.lengths[of]
         self.active = kept
         self.longest = int(self.lengths[:kept].max()) if kept else 0
 
 
-def _one_prompt(past: Prefilled, index: int) -> Prefilled:
-    length = past.lengths[index]
-    layers = [
-        (
-            keys[index : index + 1, :, -length:].clone(),
-            values[index : index + 1, :, -length:].clone(),
-        )
-        for keys, values in past.layers
-    ]
-    return Prefilled(layers, [length], past.logits_PV[index : index + 1].clone())
+def _of_similar_size(groups: Sequence[Group]) -> Iterator[list[Group]]:
+    """Neighbours that fit one prefill together."""
+    some: list[Group] = []
+    for group in groups:
+        width = max(len(other.prompt_ids) for other in (*some, group))
+        if some and width * (len(some) + 1) > PREFILL_TOKENS:
+            yield some
+            some = []
+        some.append(group)
+    if some:
+        yield some
 
 
 class LockstepKeyValues:
@@ -288,51 +314,3 @@ class LockstepKeyValues:
         for to, of in zip(target, source, strict=True):
             rows[to] = of
         self.cache.reorder_cache(torch.tensor(rows, device=self.model.device))
-
-
-def pick_keyvalues(model: Any, longest: int) -> type[SlotKeyValues] | type[LockstepKeyValues]:
-    """Slots where they give this model's own logits, else lock step (logged), else an error.
-
-    Args:
-        model: a causal language model, in eval mode.
-        longest: tokens of prompt and completion that will be needed at most.
-    """
-    window = shortest_window(model.config)
-    if window is not None and window < longest:
-        log.info("sampling in lock step: a sliding window of %d tokens is in reach", window)
-    elif agrees_with_plain_forward(model, SlotKeyValues, ragged=True):
-        return SlotKeyValues
-    else:
-        log.warning("sampling in lock step: %s needs rows of one length", type(model).__name__)
-    if not agrees_with_plain_forward(model, LockstepKeyValues, ragged=False):
-        raise ModelError(
-            "decoding with a key-value cache does not give this model's own logits",
-            where=type(model).__name__,
-            cure="use the vllm or openai engine (sample.engine.kind) for this model",
-        )
-    return LockstepKeyValues
-
-
-@torch.no_grad()
-def agrees_with_plain_forward(model: Any, kind: type[Any], ragged: bool) -> bool:
-    """Whether `kind` gives the logits of plain forwards over a few tokens of several rows."""
-    generator = torch.Generator().manual_seed(0)
-    vocabulary = model.get_input_embeddings().num_embeddings
-    lengths = (7, 3) if ragged else (5, 5)
-    texts = [torch.randint(vocabulary, (length + 2,), generator=generator) for length in lengths]
-    groups = [Group(tuple(text[:-2].tolist()), 1) for text in texts]
-    past = kind(model, len(texts))
-    try:
-        cached = [past.admit(groups)]
-        for step in (-2, -1):
-            cached.append(past.step(torch.stack([text[step] for text in texts]).to(model.device)))
-    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-        log.info("%s can't hold the past of %s: %s", kind.__name__, type(model).__name__, error)
-        return False
-    for row, text in enumerate(texts):
-        plain_TV = model(input_ids=text[None].to(model.device)).logits[0, -3:].float()
-        got_TV = torch.stack([logits_NV[row] for logits_NV in cached]).float()
-        tolerance = (1e-3 if model.dtype == torch.float32 else 0.05) * float(plain_TV.abs().max())
-        if not torch.allclose(got_TV, plain_TV, rtol=0.0, atol=tolerance):
-            return False
-    return True

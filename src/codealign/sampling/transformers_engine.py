@@ -31,7 +31,8 @@ from codealign.policy import Policy
 from codealign.records import Completion
 from codealign.sampling.draw import choose_tokens
 from codealign.sampling.engine import Request, SamplingParams, first_stop, uniforms
-from codealign.sampling.keyvalues import Group, KeyValues, pick_keyvalues
+from codealign.sampling.keyvalues import Group, KeyValues
+from codealign.sampling.selfcheck import pick_keyvalues
 
 log = logging.getLogger("codealign.sampling")
 
