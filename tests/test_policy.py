@@ -13,7 +13,8 @@ from codealign import head as heads
 from codealign import policy as policy_module
 from codealign.batches import EncodedPair, batch_pairs
 from codealign.config import ModelConfig
-from codealign.errors import ModelError
+from codealign.errors import ConfigError, ModelError
+from codealign.logprobs import PLAIN
 from codealign.policy import Policy, Score, load_policy
 
 PAIRS = [
@@ -73,6 +74,59 @@ def test_gradients_are_the_plain_ones(models, architecture):
         torch.testing.assert_close(
             gradient, parameter.grad, rtol=1e-9, atol=atol, msg=lambda m, n=name: f"{n}: {m}"
         )
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("path", ["tree", "plain"])
+@pytest.mark.parametrize("with_kl", [False, True])
+def test_entropies_and_kls_are_those_of_whole_distributions(
+    models, architecture, path, with_kl, monkeypatch
+):
+    """Values and gradients, over the whole vocabulary, three tokens a block."""
+    monkeypatch.setattr(heads, "BLOCK_BYTES", 3 * 4 * 300)
+    policy = load(models[architecture], use_peft=with_kl, lora_target_modules="all-linear")
+    policy.model.double()
+    torch.manual_seed(0)
+    for _, parameter in policy.trainable_parameters():
+        parameter.data += 0.02 * torch.randn_like(parameter)  # away from the reference
+    if path == "plain":
+        policy.log_probs.path = PLAIN
+    batch = batch_pairs(PAIRS)
+
+    def flat(values_NT: torch.Tensor) -> torch.Tensor:
+        rows = zip(values_NT, batch.completions, strict=True)
+        return torch.cat([row[: len(completion)] for row, completion in rows])
+
+    def by_definition(prompt: tuple, completion: tuple) -> torch.Tensor:
+        ids = torch.tensor([[*prompt, *completion]])
+        logps = policy.model(input_ids=ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        told = [logps.gather(-1, torch.tensor(completion)[:, None])[:, 0]]
+        told.append(-(logps.exp() * logps).sum(-1))
+        if with_kl:
+            with torch.no_grad(), policy.reference():
+                other = policy.model(input_ids=ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+            told.append((logps.exp() * (logps - other)).sum(-1))
+        return torch.stack(told)
+
+    found = policy.token_spread(batch, with_kl=with_kl)
+    assert (found.kls_NT is not None) == with_kl
+    ours = torch.stack([flat(each) for each in found if each is not None])
+    wanted = torch.cat([by_definition(*row) for row in batch.rows()], dim=1)
+    torch.testing.assert_close(ours, wanted, rtol=0, atol=1e-11)
+    factors = torch.randn_like(ours)
+    gradients = []
+    for values in (ours, wanted):
+        policy.model.zero_grad()
+        (values * factors).sum().backward()
+        gradients.append([p.grad.clone() for _, p in policy.trainable_parameters()])
+    atol = 1e-10 if architecture == "gpt2" else 5e-6  # norms in float32, as above
+    for mine, plain in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, plain, rtol=1e-9, atol=atol)
+
+
+def test_a_kl_without_an_adapter_is_refused(models):
+    with pytest.raises(ConfigError, match="use_peft: true"):
+        load(models["llama"]).token_spread(batch_pairs(PAIRS), with_kl=True)
 
 
 def test_prompts_pass_once_and_only_completion_positions_meet_the_output_layer(models, monkeypatch):

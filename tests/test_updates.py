@@ -225,6 +225,32 @@ def test_zeroth_order_directions_differ_by_step_and_repeat_by_seed(path):
 
 
 @BOTH
+def test_an_objective_that_asks_gets_entropies_and_kls(path, section):
+    """Maximising entropy raises it, minimising KL brings the policy back to its reference."""
+
+    class Uniform:
+        needs_reference = needs_rejected = False
+        needs_entropy = needs_kl = True
+
+        def count(self, batch: Batch) -> float:
+            return float(batch.lengths_N.sum())
+
+        def __call__(self, outputs: Outputs, batch: Batch) -> Loss:
+            entropies, kls = outputs.entropies_NT, outputs.kls_NT
+            return Loss(-entropies.sum() + 0.1 * kls.sum(), {"kl": kls.detach().flatten()})
+
+    policy = load(path, use_peft=True)
+    loss, batch = PolicyLoss(policy, Uniform(), None), make_batch(policy, 4)
+    update = make_update(section, policy)
+    rate, steps = (1e-2, 5) if section.kind == "backprop" else (1e-5, 40)
+    results = [update.step([batch], loss, rate, step) for step in range(steps)]
+    assert results[-1].loss < results[0].loss
+    if section.kind == "backprop":
+        assert results[0].metrics["kl"][0] == pytest.approx(0, abs=1e-4)
+        assert results[-1].metrics["kl"][0] > 1e-3
+
+
+@BOTH
 def test_a_loss_that_is_not_a_number_moves_nothing(path, section):
     policy = load(path)
     before = weights(policy)

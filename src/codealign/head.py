@@ -17,6 +17,7 @@ Axes: M tokens, m tokens of a block, D hidden, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -107,10 +108,8 @@ class _TokenLogps(torch.autograd.Function):
         bias_sum = (
             _Sum(head.bias_V, head.in_place) if wants_bias and head.bias_V is not None else None
         )
-        kept, ctx.kept = (
-            ctx.kept[::-1],
-            [],
-        )  # the first block's come last, and are let go one by one
+        # The first block's come last, and are let go one by one.
+        kept, ctx.kept = ctx.kept[::-1], []
         for block in _blocks(len(targets_M), weight_VD[:, 0].nbytes):
             hidden_mD = hidden_MD[block]
             logits_mV = kept.pop() if kept else head.logits(hidden_mD)
@@ -216,27 +215,96 @@ class _Sum:
         return self._total.to(self._parameter.dtype)
 
 
-def token_logps_of(
-    layer: nn.Module,
-    hidden_MD: Tensor,
-    targets_M: Tensor,
-    vocabulary: int,
-    scale: float,
-    cap: float | None,
-) -> Tensor:
+class AnyHead(NamedTuple):
+    """Any output layer, as a function from [m, D] to [m, V]."""
+
+    layer: Callable[[Tensor], Tensor]
+    vocabulary: int
+    scale: float = 1.0
+    cap: float | None = None
+
+    def logps(self, hidden_mD: Tensor) -> Tensor:
+        """[m, V] log-probabilities of every token."""
+        logits_mV = self.layer(hidden_mD) * self.scale
+        capped_mV = logits_mV if self.cap is None else self.cap * torch.tanh(logits_mV / self.cap)
+        return all_logps(capped_mV)
+
+
+def all_logps(logits_mV: Tensor) -> Tensor:
+    return logits_mV.to(torch.promote_types(logits_mV.dtype, torch.float32)).log_softmax(-1)
+
+
+def token_logps_of(hidden_MD: Tensor, targets_M: Tensor, head: AnyHead) -> Tensor:
     """As `token_logps`, through any output layer: its blocks are computed again for the backward."""
 
     def of_block(hidden_mD: Tensor, targets_m: Tensor) -> Tensor:
-        logits_mV = layer(hidden_mD) * scale
-        capped_mV = logits_mV if cap is None else cap * torch.tanh(logits_mV / cap)
-        exact = torch.promote_types(capped_mV.dtype, torch.float32)
-        return -nn.functional.cross_entropy(capped_mV.to(exact), targets_m, reduction="none")
+        return head.logps(hidden_mD).gather(1, targets_m[:, None])[:, 0]
 
     parts = [
         checkpoint(of_block, hidden_MD[block], targets_M[block], use_reentrant=False)
-        for block in _blocks(len(targets_M), 4 * vocabulary)
+        for block in _blocks(len(targets_M), 4 * head.vocabulary)
     ]
     return torch.cat(cast("list[Tensor]", parts))
+
+
+class Spread(NamedTuple):
+    """What needs the whole vocabulary: for objectives that ask. All in nats, differentiable."""
+
+    logps_M: Tensor
+    entropies_M: Tensor
+    """− Σ_v π_v log π_v."""
+    kls_M: Tensor | None
+    """KL(π ‖ π_ref) = Σ_v π_v (log π_v − log ρ_v), constant in the reference ρ."""
+
+
+def spread(logps_mV: Tensor, targets_m: Tensor, reference_logps_mV: Tensor | None) -> Spread:
+    """Of whole rows of log-probabilities."""
+    probabilities_mV = logps_mV.exp()
+    kls_m = None
+    if reference_logps_mV is not None:
+        kls_m = (probabilities_mV * (logps_mV - reference_logps_mV.detach())).sum(-1)
+    chosen_m = logps_mV.gather(1, targets_m[:, None])[:, 0]
+    return Spread(chosen_m, -(probabilities_mV * logps_mV).sum(-1), kls_m)
+
+
+def token_spread(
+    hidden_MD: Tensor,
+    targets_M: Tensor,
+    head: AnyHead,
+    reference: tuple[Tensor, AnyHead] | None = None,
+) -> Spread:
+    """`Spread`, a block of logits at a time, forward and backward.
+
+    Args:
+        reference: the reference's [M, D] hidden states and output layer, for the KL.
+    """
+
+    def of_block(hidden_mD: Tensor, targets_m: Tensor, other_mD: Tensor | None) -> Spread:
+        other_mV = None
+        if reference is not None and other_mD is not None:
+            with torch.no_grad():
+                other_mV = reference[1].logps(other_mD)
+        return spread(head.logps(hidden_mD), targets_m, other_mV)
+
+    parts = [
+        cast(
+            Spread,
+            checkpoint(
+                of_block,
+                hidden_MD[block],
+                targets_M[block],
+                None if reference is None else reference[0][block],
+                use_reentrant=False,
+            ),
+        )
+        for block in _blocks(len(targets_M), 4 * head.vocabulary)
+    ]
+    kls = [part.kls_M for part in parts if part.kls_M is not None]
+    return Spread(
+        torch.cat([part.logps_M for part in parts]),
+        torch.cat([part.entropies_M for part in parts]),
+        torch.cat(kls) if kls else None,
+    )
 
 
 def embed(ids: Tensor, weight_VD: Tensor, padding_id: int | None) -> Tensor:

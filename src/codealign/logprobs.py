@@ -19,13 +19,12 @@ L positions of a padded row, D hidden, V vocabulary.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, cast
 
 import peft
 import torch
-import torch.nn.functional as F
 import transformers
 from torch import Tensor, nn
 from transformers import AttentionMaskInterface
@@ -133,6 +132,16 @@ def lay_out_padded(rows: Sequence[tuple[TokenIds, TokenIds]], device: torch.devi
     )
 
 
+class Spread(NamedTuple):
+    """What takes the whole vocabulary, a block of it at a time: [N, T] nats, differentiable, 0 where padded."""
+
+    logps_NT: Tensor
+    entropies_NT: Tensor | None
+    """Of the policy at each position: − Σ_v π_v log π_v."""
+    kls_NT: Tensor | None
+    """KL(π ‖ π_ref) at each position, over the whole vocabulary, constant in the reference."""
+
+
 class LogProbs:
     """What gives `Policy.token_logps`.
 
@@ -160,9 +169,52 @@ class LogProbs:
             return self._plain(batch)
         return self._tree(batch, self.path)
 
+    def spread(
+        self, batch: Batch, reference: Callable[[], AbstractContextManager[None]] | None = None
+    ) -> Spread:
+        """Log-probabilities and entropies, and the KL to the model as it is inside `reference`."""
+        if self.path == PLAIN or self._outgrows_window(batch):
+            logits_MV, target = self._plain_logits(batch)
+            other_MV = None
+            if reference is not None:
+                with torch.no_grad(), reference():
+                    other_MV = heads.all_logps(self._plain_logits(batch)[0])
+            found = heads.spread(heads.all_logps(logits_MV), target.ids_M, other_MV)
+        else:
+            other = None
+            if reference is not None:
+                with torch.no_grad(), reference():
+                    other = self._tree_hidden(batch, self.path)[0], self._reference_head(reference)
+            hidden_MD, target = self._tree_hidden(batch, self.path)
+            found = heads.token_spread(hidden_MD, target.ids_M, self._any_head(), other)
+        num = batch.num_completions
+        return Spread(
+            _as_rows(found.logps_M, target, num),
+            _as_rows(found.entropies_M, target, num),
+            None if found.kls_M is None else _as_rows(found.kls_M, target, num),
+        )
+
+    def _reference_head(
+        self, reference: Callable[[], AbstractContextManager[None]]
+    ) -> heads.AnyHead:
+        """The output layer as it is inside `reference`, whenever it is called."""
+        head = self._any_head()
+
+        def layer(hidden_mD: Tensor) -> Tensor:
+            with reference():
+                return head.layer(hidden_mD)
+
+        return head._replace(layer=layer)
+
     # ---------------------------------------------------------------- trees
 
     def _tree(self, batch: Batch, path: str) -> Tensor:
+        hidden_MD, target = self._tree_hidden(batch, path)
+        logps_M = self._token_logps(hidden_MD, target.ids_M)
+        return _as_rows(logps_M, target, batch.num_completions)
+
+    def _tree_hidden(self, batch: Batch, path: str) -> tuple[Tensor, Target]:
+        """[M, D]: what the output layer is to see for each completion token."""
         layout = lay_out_tree(batch, self.model.device)
         # A mask that is made already: transformers would take the restarting positions for packed texts.
         options: dict[str, Any] = {
@@ -180,8 +232,7 @@ class LogProbs:
                 **options,
             )
         [hidden_1SD] = hidden
-        logps_M = self._token_logps(hidden_1SD[0, layout.source_M], layout.target.ids_M)
-        return _as_rows(logps_M, layout.target, batch.num_completions)
+        return hidden_1SD[0, layout.source_M], layout.target
 
     def _inputs(self, ids_S: Tensor) -> dict[str, Tensor]:
         embedding = self.model.get_input_embeddings()
@@ -222,11 +273,21 @@ class LogProbs:
             )
             return heads.token_logps(hidden_MD, ids_M, head)
         # An adapter on the output layer, or a layer of the model's own: whatever it is, block by block.
-        return heads.token_logps_of(layer, hidden_MD, ids_M, _vocabulary(self.model), *scaling)
+        return heads.token_logps_of(hidden_MD, ids_M, self._any_head())
+
+    def _any_head(self) -> heads.AnyHead:
+        return heads.AnyHead(
+            self._output_layer(), _vocabulary(self.model), *_logit_scaling(self.model)
+        )
 
     # ---------------------------------------------------------------- plain rows
 
     def _plain(self, batch: Batch) -> Tensor:
+        logits_MV, target = self._plain_logits(batch)
+        logps_M = heads.all_logps(logits_MV).gather(1, target.ids_M[:, None])[:, 0]
+        return _as_rows(logps_M, target, batch.num_completions)
+
+    def _plain_logits(self, batch: Batch) -> tuple[Tensor, Target]:
         layout = lay_out_padded(batch.rows(), self.model.device)
 
         def keep_sources(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -245,9 +306,7 @@ class LogProbs:
                 where=self.name,
                 cure="this architecture post-processes whole rows; report it with the model's name",
             )
-        exact = torch.promote_types(logits_MV.dtype, torch.float32)
-        logps_M = -F.cross_entropy(logits_MV.to(exact), layout.target.ids_M, reduction="none")
-        return _as_rows(logps_M, layout.target, batch.num_completions)
+        return logits_MV, layout.target
 
     # ---------------------------------------------------------------- which way
 

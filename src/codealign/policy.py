@@ -36,8 +36,8 @@ from torch import Tensor, nn
 
 from codealign.batches import Batch
 from codealign.config import KATA_POLICY, ModelConfig
-from codealign.errors import ModelError, StorageError
-from codealign.logprobs import LogProbs
+from codealign.errors import ConfigError, ModelError, StorageError
+from codealign.logprobs import LogProbs, Spread
 from codealign.modelcard import Score, write_model_card
 
 
@@ -196,6 +196,21 @@ class Policy:
             ModelError: the model's output layer is not one that meets every position once.
         """
         return self.log_probs(batch)
+
+    def token_spread(self, batch: Batch, *, with_kl: bool = False) -> Spread:
+        """Log-probabilities with entropies, and KL to the reference, over the whole vocabulary.
+
+        Raises:
+            ConfigError: the KL is asked for and there is no adapter to switch off: the reference's whole
+                distributions are not kept, and a second model is not held.
+        """
+        if with_kl and not self.has_adapter:
+            raise ConfigError(
+                "a KL over the whole vocabulary needs the reference beside the policy",
+                where="model.use_peft",
+                cure="train an adapter (use_peft: true), or estimate the KL from sampled tokens",
+            )
+        return self.log_probs.spread(batch, self.reference if with_kl else None)
 
     @contextlib.contextmanager
     def reference(self) -> Iterator[None]:

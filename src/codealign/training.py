@@ -39,6 +39,7 @@ from codealign.checkpoint import (
 from codealign.config import ModelConfig, TrainConfig, ZerothOrder
 from codealign.errors import ConfigError, DataError, InputError
 from codealign.experience import EncodedPairs, Experience, build_experience, encode_pairs
+from codealign.logprobs import Spread
 from codealign.metrics import MetricsFile, Window
 from codealign.objectives import Loss, Objective, build_objective
 from codealign.policy import Policy
@@ -183,10 +184,17 @@ class PolicyLoss:
 
     def __call__(self, batch: Batch) -> Loss:
         batch = batch.to(self.policy.device)
+        reference_logps_NT = self._reference_logps(batch)
+        if self.objective.needs_entropy or self.objective.needs_kl:
+            found = self.policy.token_spread(batch, with_kl=self.objective.needs_kl)
+        else:
+            found = Spread(self.policy.token_logps(batch), None, None)
         outputs = Outputs(
-            logps_NT=self.policy.token_logps(batch),
-            reference_logps_NT=self._reference_logps(batch),
-            lengths_N=batch.lengths_N,
+            found.logps_NT,
+            reference_logps_NT,
+            batch.lengths_N,
+            found.entropies_NT,
+            found.kls_NT,
         )
         return self.objective(outputs, batch)
 

@@ -35,6 +35,10 @@ class Objective(Protocol):
     """False: reference log-probabilities are not computed and `Outputs` has none."""
     needs_rejected: ClassVar[bool]
     """False: batches hold the chosen completions alone, which halves the work."""
+    needs_entropy: ClassVar[bool]
+    """True: `Outputs.entropies_NT` is there, at the cost of one more product with the output layer."""
+    needs_kl: ClassVar[bool]
+    """True: `Outputs.kls_NT` is there too, at the cost of a forward of the reference; for adapters only."""
 
     def count(self, batch: Batch) -> float:
         """What `Loss.sum` is a sum over (pairs, tokens, …), from the batch alone."""

@@ -29,6 +29,8 @@ class DPOObjective:
     config: DPO
     needs_reference: ClassVar[bool] = True
     needs_rejected: ClassVar[bool] = True
+    needs_entropy: ClassVar[bool] = False
+    needs_kl: ClassVar[bool] = False
 
     def count(self, batch: Batch) -> float:
         return float(batch.pair_weights_P.sum())

@@ -26,6 +26,8 @@ class SFTObjective:
     config: SFT
     needs_reference: ClassVar[bool] = False
     needs_rejected: ClassVar[bool] = False
+    needs_entropy: ClassVar[bool] = False
+    needs_kl: ClassVar[bool] = False
 
     def count(self, batch: Batch) -> float:
         return float((batch.weights_N * batch.lengths_N).sum())
