@@ -650,6 +650,36 @@ def test_seconds_in_the_kernel_earn_a_program_its_whole_limit(
     assert rows[0]["system_s"] > rows[0]["cpu_s"] / 2 > rows[1]["system_s"]
 
 
+def test_out_of_memory_is_said_by_a_cell_that_ran_nothing_else() -> None:
+    """What an earlier program held may be given back late, and is not this one's fault."""
+    opened = open_cell("auto", False, Limits(memory_bytes=64 * 2**20), [])
+    if opened.cell.level != "S3":
+        pytest.skip("only a cgroup kills for the memory of all")
+    hog = (
+        "import os, time\ndef f(n):\n    for _ in range(4):\n        if os.fork() == 0:\n"
+        "            kept = bytearray(40_000_000)\n            time.sleep(1)\n            os._exit(0)\n"
+        "    time.sleep(1)\n    return 2\n"
+    )
+    right = "def f(n): return 2"
+    try:
+        judged = referee.Referee(opened.cell, opened.cell.limits)
+        judged.learn("key", problem(ONE).model_dump())
+        first = judged.judge("key", hog)
+        second = judged.judge("key", hog)
+        pids = [opened.cell.pid]
+        seen = iter([{"detail": "oom", "passed": False, "tests": []}])
+        within = judged._judge_within
+        judged._judge_within = lambda *asked: next(seen, None) or within(*asked)  # type: ignore[method-assign]
+        innocent = judged.judge("key", right)
+        pids.append(opened.cell.pid)
+    finally:
+        opened.cell.close()
+    assert [(row["outcome"], row["detail"]) for row in (first, second)] == [("memory", "oom")] * 2
+    assert second["retried"] == "memory"
+    assert (innocent["passed"], innocent["retried"]) == (True, "memory")
+    assert pids[0] != pids[1]
+
+
 # --- the reward function ------------------------------------------------------------------------
 
 

@@ -154,7 +154,7 @@ class Verdict(Record):
     what ran; `isolation` the level it ran at; seconds are of the program, summed over its tests.
 
     What made it: `retried` says why it was judged a second time ("worker" or "sandbox" died, "wall": the machine
-    was too busy), and is empty for nearly all; `limits` are the judge's; `problem_hash` and `program_hash`
+    was too busy, "memory": others had used the cell), and is empty for nearly all; `limits` are the judge's; `problem_hash` and `program_hash`
     tell what was judged, `runner` (a hash of the judge's own code) and `python` by what.
     """
 

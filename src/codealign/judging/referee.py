@@ -166,6 +166,11 @@ class Referee:
             if key in self._references:
                 first_s = min(first_s, LEAST_CPU_S)
             row = self._judge_within(first_s, style, program)
+            if row["detail"] == "oom" and self.cell.num_jobs > 1:
+                # The kernel may not yet have taken back what an earlier program held (sockets, files): only a
+                # cell that ran nothing else may say this.
+                self.cell.close()
+                row = self._judge_within(first_s, style, program) | {"retried": "memory"}
             if first_s < self.limits.cpu_s and ran_out_of_cpu(row):
                 full_s = self.limits.cpu_s
                 if row["system_s"] < row["cpu_s"] / 2:

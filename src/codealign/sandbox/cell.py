@@ -119,14 +119,15 @@ class Cell:
         self._own_id = ids.Claim(0, None)
         self.pid = 0
         """The zygote's process id as seen from here; 0 while there is none."""
-        self._num_jobs = self._num_oom_kills = 0
+        self.num_jobs = self._num_oom_kills = 0
+        """Programs started since the launch, and kills of theirs by the out-of-memory killer."""
         self.was_out_of_memory = False
 
     # --- launching --------------------------------------------------------------------------
 
     def launch(self) -> None:
         """Start the zygote and wait until it is warm (about 0.1 s)."""
-        self._num_oom_kills = 0
+        self.num_jobs = self._num_oom_kills = 0
         try:
             self._make_surroundings()
             self._start_zygote()
@@ -251,8 +252,8 @@ class Cell:
         """
         if self._control is None:
             self.launch()
-        self._num_jobs += 1
-        return CellExecution(self, self._num_jobs, start, limits, stdin)
+        self.num_jobs += 1
+        return CellExecution(self, self.num_jobs, start, limits, stdin)
 
     def send_job(self, number: int, limits: Limits, fds: tuple[int, int, int]) -> None:
         assert self._control is not None
