@@ -665,7 +665,9 @@ def test_out_of_memory_is_said_by_a_cell_that_ran_nothing_else() -> None:
         judged = referee.Referee(opened.cell, opened.cell.limits)
         judged.learn("key", problem(ONE).model_dump())
         first = judged.judge("key", hog)
+        assert judged.judge("key", right)["passed"]
         second = judged.judge("key", hog)
+        assert judged.judge("key", right)["passed"]
         pids = [opened.cell.pid]
         seen = iter([{"detail": "oom", "passed": False, "tests": []}])
         within = judged._judge_within
