@@ -21,9 +21,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -39,6 +41,17 @@ from codealign.config import KATA_POLICY, ModelConfig
 from codealign.errors import ConfigError, ModelError, StorageError
 from codealign.logprobs import LogProbs, Spread
 from codealign.modelcard import Score, write_model_card
+
+UNREAD = {
+    "transformers_version",
+    "architectures",
+    "dtype",
+    "use_cache",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+}
+"""Settings of a model's config.json that change no log-probability; the type is the weights' own."""
 
 
 class EncodedText(NamedTuple):
@@ -121,18 +134,24 @@ class Policy:
         return [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
 
     def reference_hash(self) -> str:
-        """Hex digest of the reference's weights: the base without its adapter, else all of them.
+        """Hex digest of the reference: the weights of the base without its adapter, else all of them, and
+        the settings that they are read with (the same weights with other rotary angles say other things).
 
-        For full fine-tuning call it before the first update: the reference is the weights of now.
+        For full fine-tuning call it before the first update: the reference is the weights of now. All
+        weights are read, 1 to 2 GB a second and thread.
         """
-        digest = hashlib.sha256()
         weights = {_base_name(name): tensor for name, tensor in self.model.state_dict().items()}
-        for name, tensor in sorted(weights.items()):
-            if ".lora_" in name:
-                continue
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()[:32]
+        weights = {name: weights[name] for name in sorted(weights) if ".lora_" not in name}
+        distinct = {_place(tensor): tensor for tensor in weights.values()}  # tied ones once
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            hashes = dict(zip(distinct, pool.map(_content_hash, distinct.values()), strict=True))
+        settings = self.model.config.to_diff_dict()
+        facts = [
+            [[n, str(t.dtype), list(t.shape), hashes[_place(t)]] for n, t in weights.items()],
+            {name: value for name, value in settings.items() if name not in UNREAD},
+        ]
+        text = json.dumps(facts, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     # ---------------------------------------------------------------- text to ids
 
@@ -424,6 +443,16 @@ def _add_adapter(
                 where=config.model_name_or_path,
                 cure="name this model's modules in lora_target_modules",
             ) from error
+
+
+def _place(tensor: Tensor) -> tuple[Any, ...]:
+    """Where a tensor's values are: tied weights share it."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
+
+
+def _content_hash(tensor: Tensor) -> str:
+    content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    return hashlib.sha256(content.data).hexdigest()
 
 
 def _base_name(name: str) -> str:
