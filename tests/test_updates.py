@@ -265,30 +265,3 @@ def test_a_loss_that_is_not_a_number_moves_nothing(path, section):
     with pytest.raises(NonFiniteError, match="nan"):
         make_update(section, policy).step([make_batch(policy, 2)], Broken(), 1.0, 0)
     assert all(torch.equal(a, b) for a, b in zip(before, weights(policy), strict=True))
-
-
-def test_reference_is_computed_once_per_program(path, tmp_path):
-    policy = load(path)
-    calls = []
-    original = policy.token_logps
-    policy.token_logps = lambda batch: calls.append(batch.num_completions) or original(batch)
-    batch = make_batch(policy, 4)
-    cache = ReferenceCache(policy, tmp_path)
-    cache.fill([batch, batch, make_batch(policy, 2)])
-    assert calls == [8]
-    # From disk, in another order and batch: the same numbers, no forward.
-    again = ReferenceCache(policy, tmp_path)
-    some = make_batch(policy, 2, start=1)
-    again.fill([some])
-    assert calls == [8]
-    wanted = original(some)
-    torch.testing.assert_close(again.token_logps(some), wanted.detach(), rtol=0, atol=1e-5)
-
-
-def test_the_first_log_ratio_is_exactly_zero(path):
-    policy = load(path)
-    cache, batch = ReferenceCache(policy), make_batch(policy, 8)
-    cache.fill([batch])
-    logps_NT = policy.token_logps(batch).detach()
-    outputs = Outputs(logps_NT, cache.token_logps(batch), batch.lengths_N)
-    assert outputs.log_ratios_N.tolist() == [0.0] * batch.num_completions

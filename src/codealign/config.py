@@ -329,6 +329,9 @@ class TrainConfig(Section):
     max_length: Count | None = 1024
     """Tokens of prompt + completion; a longer pair is left out and counted, never cut."""
     logging_steps: Count = 1
+    reference_cache: str | None = None
+    """Directory of the reference's log-probs, shared by all runs; None is the user's cache,
+    ~/.cache/codealign/reference. No effect on what is learnt."""
     save_steps: Count = 50
     """Optimiser steps between checkpoints."""
     save_total_limit: Count = 2

@@ -188,6 +188,7 @@ SPEED_ONLY = {
     "save_steps",
     "save_total_limit",
     "report_to",
+    "reference_cache",
 }
 """Settings that change how fast or how visibly a stage works, never what it makes."""
 

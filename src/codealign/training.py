@@ -45,7 +45,7 @@ from codealign.objectives import Loss, Objective, build_objective
 from codealign.policy import Policy
 from codealign.processes import num_processes
 from codealign.records import Pair, content_hash
-from codealign.reference import ReferenceCache
+from codealign.reference import ReferenceCache, reference_dir
 from codealign.updates import NonFiniteError, StepResult, Update, build_update
 from codealign.validation import Evaluation, best_evaluation, is_falling, out_of_patience
 
@@ -64,6 +64,7 @@ UNSEEN_BY_WEIGHTS = {
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
     "max_tokens_per_microbatch",
+    "reference_cache",
 }
 """Settings that may change between two halves of a run; how many pairs a step has may not."""
 
@@ -112,7 +113,7 @@ def train(
         policy: at its first weights, also when resuming: they are the reference.
         pairs: with token ids where a sampler gave them.
         config: the run file's `train` section.
-        run_dir: checkpoints, `metrics.jsonl` and reference log-probs go there.
+        run_dir: checkpoints and `metrics.jsonl` go there.
         seed: of the order of pairs, and of zeroth-order directions.
         evaluate: gives validation pass@1 (0 to 1) of a policy; called every `eval_steps` and at the end.
         on_step: called after each step.
@@ -320,14 +321,17 @@ class _Loop:
     # ------------------------------------------------------------ reference and resuming
 
     def _fill_reference(self, weights_hash: str) -> ReferenceCache:
-        directory = self.run_dir / "reference" / weights_hash
-        cache = ReferenceCache(self.policy, directory, rank=self.accelerator.process_index)
+        root = reference_dir(self.config.reference_cache)
+        cache = ReferenceCache(self.policy, root / weights_hash)
         # First in the batches of the first pass, so that its log-ratios start at exactly 0.
-        cache.fill(self._all_batches(self.experience.first_pass()))
-        self.accelerator.wait_for_everyone()
-        cache.load()
-        cache.fill(self._all_batches(range(self.experience.num_steps)))
+        for steps in (self.experience.first_pass(), range(self.experience.num_steps)):
+            cache.fill(self._all_batches(steps), any_process=self._any_process)
+            self.accelerator.wait_for_everyone()
+            cache.refresh()
         return cache
+
+    def _any_process(self, answer: bool) -> bool:
+        return self._over_processes(answer) > 0
 
     def _all_batches(self, steps: Sequence[int]) -> Iterator[Batch]:
         return (batch for step in steps for batch in self.experience.batches(step))

@@ -55,7 +55,9 @@ def losses_of(name: str) -> list[dict[str, float]]:
         policy = load_policy(ModelConfig(model_name_or_path=str(model_path)))
         policy.model.double()
         run_dir = Path(directory) / "run"
-        train(policy, text_pairs(20), CASES[name], run_dir=run_dir, seed=0)
+        # A cache of its own: elsewhere another run may have rounded the reference otherwise.
+        config = CASES[name].model_copy(update={"reference_cache": f"{directory}/reference"})
+        train(policy, text_pairs(20), config, run_dir=run_dir, seed=0)
         rows = [row for _, row in read_rows(run_dir / "metrics.jsonl")]
         return [{key: row[key] for key in KEPT} for row in rows if "loss" in row]
 
