@@ -152,6 +152,8 @@ def test_completions_do_not_depend_on_batch_size_or_order(
     assert len({tuple(tokens or ()) for tokens in alone.values()}) > 15  # they do differ
     assert ids(draw(policy, requests(), batch_size=3)) == alone
     assert ids(draw(policy, reversed(requests()), batch_size=64)) == alone
+    by_sample = sorted(requests(), key=lambda request: request.sample_index)
+    assert ids(draw(policy, by_sample, batch_size=6)) == alone
 
 
 def test_a_completion_does_not_depend_on_which_others_are_drawn(
@@ -310,6 +312,37 @@ def test_a_prompt_is_computed_once_for_all_its_samples(
     prefills = [shape for shape in shapes if shape[1] > 1]
     # One prompt a prefill here, so no padding: exactly the prompts' own tokens.
     assert sum(rows * columns for rows, columns in prefills) == prompt_tokens
+
+
+@pytest.mark.parametrize("kind", [SharedKeyValues, SlotKeyValues, LockstepKeyValues])
+def test_a_token_budget_bounds_what_is_held_and_changes_no_completion(
+    policies: dict[str, Policy], monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    """Prompts have 3 to 17 tokens. 160 hold 6 tails of 24 and two prompts of at most 8, or 4 rows of 14 + 24."""
+    policy, held = policies["qwen2"], []
+    free = ids(draw(policy, requests()))
+
+    class Watched(kind):
+        def step(self, tokens_N: torch.Tensor) -> torch.Tensor:
+            logits_NV = super().step(tokens_N)
+            layers = self.cache.layers
+            stores = [layer.store for layer in layers] if kind is not LockstepKeyValues else layers
+            held.append(stores[0].keys.shape[0])
+            return logits_NV
+
+    monkeypatch.setattr(
+        "codealign.sampling.transformers_engine.pick_keyvalues", lambda model, longest: Watched
+    )
+    engine = open_engine(EngineConfig(batch_size=64, max_cached_tokens=160), policy)
+    completions = list(engine.sample(requests(), SamplingParams(max_new_tokens=24)))
+    assert {(c.task_id, c.sample_index): c.completion_ids for c in completions} == free
+    assert max(held) == (6 if kind is SharedKeyValues else 4)
+
+
+def test_a_row_beyond_the_budget_is_decoded_alone(policies: dict[str, Policy]) -> None:
+    engine = open_engine(EngineConfig(max_cached_tokens=1), policies["qwen2"])
+    completions = list(engine.sample(requests(2), SamplingParams(max_new_tokens=4)))
+    assert len(completions) == 2 * len(PROMPTS)
 
 
 def test_requests_are_read_as_there_is_room_and_completions_come_before_the_last_is_read(

@@ -95,6 +95,9 @@ class TransformersEngine(Section):
     kind: Literal["transformers"] = "transformers"
     batch_size: Count = 64
     """Completions decoded together; no effect on which completions come out."""
+    max_cached_tokens: Count | None = None
+    """Tokens whose keys and values are held at most: completions x `max_new_tokens`, and each prompt. A limit of
+    memory, and no effect on which completions come out. None: `batch_size` alone limits."""
 
 
 class VllmEngine(Section):

@@ -179,6 +179,7 @@ class Run:
 
 SPEED_ONLY = {
     "batch_size",
+    "max_cached_tokens",
     "concurrency",
     "timeout_s",
     "api_key_env",

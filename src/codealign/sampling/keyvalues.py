@@ -1,6 +1,6 @@
 """Where the decode loop keeps keys and values: what every way has in common, and two of the three.
 
-`SlotKeyValues` preallocates one slot a row. Every row has its own length and starts at column 0, so a
+`SlotKeyValues` has one slot a row, and makes room in steps. Every row has its own length and starts at column 0, so a
 new row can join at any step and a finished row costs nothing: the last row moves into its place. A
 prompt is computed once and its keys and values are copied to the slots of its samples.
 
@@ -16,7 +16,7 @@ Axes: N rows, P prompts, T prompt tokens, W columns, H key heads, D head width, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import torch
 from transformers import DynamicCache
@@ -39,7 +39,11 @@ class Group(NamedTuple):
 class KeyValues(Protocol):
     """The cached past of the active rows, always rows 0 … active - 1."""
 
+    shares_prompts: ClassVar[bool]
+    """Whether a prompt is held once for all its rows, or once for each."""
     active: int
+
+    def __init__(self, model: Any, num_slots: int) -> None: ...
 
     def accepts(self, prompt_length: int, taken_length: int | None) -> bool:
         """Whether a prompt may join now, after one of `taken_length` was taken in the same step."""
@@ -131,6 +135,10 @@ class Store:
             part[to, :, :width] = part[of, :, :width]
 
 
+def in_steps(width: int) -> int:
+    return -(-width // GROWTH) * GROWTH
+
+
 def _enlarged(old: torch.Tensor, num_slots: int, width: int) -> torch.Tensor:
     # Masked columns are read too: garbage there could be NaN.
     new = old.new_zeros(num_slots, old.shape[1], width, old.shape[3])
@@ -173,11 +181,13 @@ class SlotLayer(CacheLayerMixin):
 
 
 class SlotKeyValues:
-    """Rows of different lengths in preallocated slots; see the module's text."""
+    """Rows of different lengths in slots of their own; see the module's text."""
+
+    shares_prompts = False
 
     def __init__(self, model: Any, num_slots: int) -> None:
-        self.model, self.num_slots = model, num_slots
-        self.active = self.capacity = self.width = self.longest = 0
+        self.model = model
+        self.active = self.width = self.longest = 0
         self.rows = torch.arange(num_slots, device=model.device)
         self.lengths = torch.zeros(num_slots, dtype=torch.long, device=model.device)
         """Columns that each slot holds."""
@@ -214,22 +224,20 @@ class SlotKeyValues:
 
     def _hold(self, past: PromptPast, rows: slice) -> int:
         """Keep a prompt for `rows`; the columns of theirs that it fills."""
-        self._make_room(len(past.prompt_ids) + 1)
+        self._make_room(rows.stop, len(past.prompt_ids) + 1)
         for store, layer in zip(self.stores, past.layers, strict=True):
             store.put(rows, layer)
         return len(past.prompt_ids)
 
-    def _make_room(self, width: int) -> None:
-        if width <= self.capacity:
-            return
-        self.capacity = -(-max(width, self.capacity * 3 // 2) // GROWTH) * GROWTH
-        self.columns = torch.arange(self.capacity, device=self.model.device)
+    def _make_room(self, num_rows: int, width: int) -> None:
+        if width > len(self.columns):
+            self.columns = torch.arange(in_steps(width), device=self.model.device)
         for store in self.stores:
-            store.reserve(self.num_slots, self.capacity)
+            store.reserve(num_rows, width)
 
     def step(self, tokens_N: torch.Tensor) -> torch.Tensor:
         self.width = self.longest + 1
-        self._make_room(self.width)
+        self._make_room(self.active, self.width)
         logits_NV = self._forward(tokens_N)
         self.lengths[: self.active] += 1
         self.longest += 1
@@ -273,8 +281,10 @@ def _of_similar_size(groups: Sequence[Group]) -> Iterator[list[Group]]:
 class LockstepKeyValues:
     """Rows of one length in the cache that transformers makes for this model."""
 
+    shares_prompts = False
+
     def __init__(self, model: Any, num_slots: int) -> None:
-        self.model, self.num_slots = model, num_slots
+        self.model = model
         self.active = self.length = 0
         self.cache: Any = None
 

@@ -69,6 +69,8 @@ class Shared(NamedTuple):
 class SharedKeyValues(SlotKeyValues):
     """Slots that hold tails alone, and the prompts beside them; see the module's text."""
 
+    shares_prompts = True
+
     def __init__(self, model: Any, num_slots: int) -> None:
         if model.device.type != "cpu":
             raise ValueError(f"prompts are shared on CPUs only, not on {model.device.type}")
@@ -83,7 +85,7 @@ class SharedKeyValues(SlotKeyValues):
     def _hold(self, past: PromptPast, rows: slice) -> int:
         if past.prompt_ids not in self.prompt_ids:
             self._add_prompt(past)
-        self._make_room(1)
+        self._make_room(rows.stop, 1)
         self.prompt_of[rows] = self.prompt_ids.index(past.prompt_ids)
         self.seating = None
         return 0

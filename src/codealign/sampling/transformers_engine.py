@@ -18,9 +18,10 @@ Axes: N rows, T new tokens, V vocabulary.
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -57,7 +58,7 @@ class TransformersEngine:
         training = [module for module in model.modules() if module.training]
         model.eval()
         try:
-            yield from _Decoder(self.policy, params, self.config.batch_size).run(requests)
+            yield from _Decoder(self.policy, params, self.config).run(requests)
         finally:
             for module in training:
                 module.training = True
@@ -71,11 +72,48 @@ class _Wanted(NamedTuple):
     limit: int
 
 
+class _Held:
+    """What rows may come to hold, in tokens; counted by the longest, as the buffers are made."""
+
+    def __init__(self, shares_prompts: bool, rows: Sequence[_Wanted]) -> None:
+        self.shares_prompts = shares_prompts
+        self.rows = self.longest_prompt = self.longest_tail = 0
+        self.prompts: set[tuple[int, ...]] = set()
+        for wanted in rows:
+            self.add(wanted)
+
+    def add(self, wanted: _Wanted) -> None:
+        self.rows += 1
+        self.prompts.add(wanted.prompt_ids)
+        self.longest_prompt = max(self.longest_prompt, len(wanted.prompt_ids))
+        self.longest_tail = max(self.longest_tail, wanted.limit)
+
+    def tokens_with(self, wanted: _Wanted) -> int:
+        num_prompts = len(self.prompts) + (wanted.prompt_ids not in self.prompts)
+        copies = num_prompts if self.shares_prompts else self.rows + 1
+        prompts = copies * max(self.longest_prompt, len(wanted.prompt_ids))
+        return prompts + (self.rows + 1) * max(self.longest_tail, wanted.limit)
+
+
+def _by_prompt(taken: Sequence[_Wanted]) -> list[list[_Wanted]]:
+    """The requests of each prompt together, and prompts of similar length next to one another."""
+    groups: dict[tuple[int, ...], list[_Wanted]] = {}
+    for wanted in taken:
+        groups.setdefault(wanted.prompt_ids, []).append(wanted)
+    ordered = list(groups.values())
+    # The first prompt may be one whose samples did not all fit last time, the last one such a one now.
+    ordered[1:-1] = sorted(ordered[1:-1], key=lambda group: len(group[0].prompt_ids))
+    return ordered
+
+
 class _Decoder:
     """One pass of decoding: a queue, the active rows, and what is known of each."""
 
-    def __init__(self, policy: Policy, params: SamplingParams, num_rows: int) -> None:
-        self.policy, self.params, self.num_rows = policy, params, num_rows
+    def __init__(
+        self, policy: Policy, params: SamplingParams, config: TransformersEngineConfig
+    ) -> None:
+        self.policy, self.params, self.num_rows = policy, params, config.batch_size
+        self.max_tokens = config.max_cached_tokens or math.inf
         self.tokenizer: Any = policy.tokenizer
         self.eos_ids = policy.stop_ids
         self.eos_tensor = torch.tensor(sorted(self.eos_ids), device=policy.device)
@@ -175,12 +213,9 @@ class _Decoder:
         taken = self._take(past, free)
         if not taken:
             return []
-        groups = [
-            Group(prompt_ids, len(list(same)))
-            for prompt_ids, same in groupby(wanted.prompt_ids for wanted in taken)
-        ]
-        logits_NV = past.admit(groups)
-        first = len(self.rows)
+        groups = _by_prompt(taken)
+        logits_NV = past.admit([Group(group[0].prompt_ids, len(group)) for group in groups])
+        first, taken = len(self.rows), list(chain.from_iterable(groups))
         self.rows.extend(taken)
         self._prepare(first, taken)
         return self._choose(first, logits_NV)
@@ -196,11 +231,17 @@ class _Decoder:
         """Up to `free` requests that may join now; the others keep their order."""
         taken: list[_Wanted] = []
         passed: list[_Wanted] = []
+        held = _Held(past.shares_prompts, self.rows)
         while self.queue and len(taken) < free:
+            # A row that is too long for the budget is decoded alone.
+            if held.rows and held.tokens_with(self.queue[0]) > self.max_tokens:
+                break
             wanted = self.queue.popleft()
             taken_length = len(taken[0].prompt_ids) if taken else None
             fits = past.accepts(len(wanted.prompt_ids), taken_length)
             (taken if fits else passed).append(wanted)
+            if fits:
+                held.add(wanted)
         self.queue.extendleft(reversed(passed))
         return taken
 
