@@ -7,6 +7,9 @@ Token ids: vLLM (recognised by `owned_by` in its model list) is sent ids and ret
 Other servers return text alone; `prompt_ids`, `completion_ids` and `logprob` are then absent, and
 training tokenises the text itself.
 
+Filters that nobody asked for are switched off where the server is known to have some (vLLM, llama.cpp); others sample
+with whatever defaults they have.
+
 Not promised: reproducible draws. A seed made from (seed, task_id, sample_index) is sent with every
 request; whether the server gives each request its own stream is the server's.
 """
@@ -40,6 +43,13 @@ FIRST_PAUSE_S = 0.5
 """Doubled after every attempt, up to a half more at random so that threads don't return together."""
 LONGEST_PAUSE_S = 30.0
 WORTH_ANOTHER_TRY = {408, 409, 425, 429, 500, 502, 503, 504}
+UNFILTERED: dict[str, dict[str, Any]] = {
+    "vllm": {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
+    "llamacpp": {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
+    "me": {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
+}
+"""What switches a server's own filters off, by `owned_by` of its model list: vLLM takes those of the model's
+generation_config.json, llama-cpp-python ("me") has top_k 40, min_p 0.05 and a penalty of 1.1, greedy or not."""
 CURES = {
     401: "set the key in the environment variable that sample.engine.api_key_env names",
     403: "set the key in the environment variable that sample.engine.api_key_env names",
@@ -58,7 +68,9 @@ class OpenAIEngine:
         self.base_url = config.base_url.rstrip("/")
         served = self._served_model()
         self.model: str = served["id"]
-        self.returns_ids = served.get("owned_by") == "vllm"
+        owner = served.get("owned_by")
+        self.returns_ids = owner == "vllm"
+        self.unfiltered = UNFILTERED.get(str(owner), {})
 
     def _served_model(self) -> dict[str, Any]:
         """The entry of the server's model list that we sample."""
@@ -127,9 +139,10 @@ class OpenAIEngine:
             "max_tokens": params.max_new_tokens,
             "seed": server_seed(params, request),
         }
-        # Not in OpenAI's own protocol, so sent only when asked for: the server refuses or obeys.
+        # Not in OpenAI's own protocol, so sent to servers that are known to take them, and to others only
+        # when asked for: the server refuses or obeys.
         asked = {"stop": list(params.stop), "top_k": params.top_k, "min_p": params.min_p}
-        body |= {name: value for name, value in asked.items() if value}
+        body |= self.unfiltered | {name: value for name, value in asked.items() if value}
         if self.config.api == "chat":
             body["messages"] = self._messages(request)
             ids = {"return_token_ids": True, "logprobs": True}
