@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import gguf
+import gguf  # pyright: ignore[reportMissingImports]
 import numpy as np
 
 # Qwen2 rather than Llama: its rotary halves lie as llama.cpp wants them.

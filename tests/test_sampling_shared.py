@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +20,7 @@ from codealign.sampling.shared_prompts import SharedKeyValues
 
 torch.set_num_threads(1)
 
+ROOT = Path(__file__).parent.parent
 COMMON = {"vocab_size": len(make_tokenizer()), "bos_token_id": None, "eos_token_id": 0}
 ROPE = {
     "hidden_size": 32,
@@ -158,3 +163,18 @@ def test_a_model_with_other_attention_is_decoded_in_slots_and_the_log_says_why(
         assert pick_keyvalues(model_of(make()), longest=60) is SlotKeyValues
     assert "a copy of the prompt in every row" in caplog.text
     assert reason in caplog.text
+
+
+@pytest.mark.slow
+def test_the_benchmark_compares_greedy_text_and_times_all_three() -> None:
+    small = ["--prompts", "2", "--samples", "3", "--rows", "6", "--prompt-tokens", "5", "9"]
+    quick = ["--new-tokens", "4", "--repeats", "1", "--threads", "1"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "sampling.py", "--json", *small, *quick],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=200,
+    )
+    told = json.loads(done.stdout)
+    assert set(told["tokens_per_s"]) == {"ours", "generate", "continuous"}
+    assert told["times_generate"][0] > 0

@@ -183,7 +183,7 @@ class SlotLayer(CacheLayerMixin):
 class SlotKeyValues:
     """Rows of different lengths in slots of their own; see the module's text."""
 
-    shares_prompts = False
+    shares_prompts: ClassVar[bool] = False
 
     def __init__(self, model: Any, num_slots: int) -> None:
         self.model = model
@@ -281,7 +281,7 @@ def _of_similar_size(groups: Sequence[Group]) -> Iterator[list[Group]]:
 class LockstepKeyValues:
     """Rows of one length in the cache that transformers makes for this model."""
 
-    shares_prompts = False
+    shares_prompts: ClassVar[bool] = False
 
     def __init__(self, model: Any, num_slots: int) -> None:
         self.model = model

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import peft
 import torch
@@ -69,7 +69,7 @@ class Shared(NamedTuple):
 class SharedKeyValues(SlotKeyValues):
     """Slots that hold tails alone, and the prompts beside them; see the module's text."""
 
-    shares_prompts = True
+    shares_prompts: ClassVar[bool] = True
 
     def __init__(self, model: Any, num_slots: int) -> None:
         if model.device.type != "cpu":
@@ -148,7 +148,7 @@ def _mask(lengths: Tensor, width: int, dtype: torch.dtype) -> Tensor:
 @contextmanager
 def _attending_by(model: Any, implementation: str) -> Iterator[None]:
     """Only for the while: between steps the model is whoever's reads the completions."""
-    inner = model.get_base_model() if isinstance(model, peft.PeftModel) else model
+    inner: Any = model.get_base_model() if isinstance(model, peft.PeftModel) else model
     given = inner.config._attn_implementation
     inner.set_attn_implementation(implementation)
     try:
