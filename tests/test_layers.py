@@ -39,11 +39,13 @@ LAYERS: list[set[str]] = [
         "objectives",
         "updates",
         "reference",
+        "sharding",
     },
     {
         "experience",
         "packing",
         "training",
+        "launching",
         "checkpoint",
         "metrics",
         "validation",

@@ -1,54 +1,189 @@
-"""Several processes (DDP over gloo) give the losses of one."""
+"""Several processes over gloo, each with all weights (DDP) or with a part of each (FSDP2), give what one gives."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from accelerate import Accelerator
+from launched_run import train_once
 from model_fixtures import save_tiny_model
 
+from codealign import launching
+from codealign.config import ModelConfig
+from codealign.errors import ConfigError, ModelError
+from codealign.policy import load_policy
 from codealign.records import read_rows
 
-SCRIPT = Path(__file__).with_name("ddp_run.py")
+SCRIPT = Path(__file__).with_name("launched_run.py")
 
 
-def torchrun(num_processes: int, *words: str) -> subprocess.CompletedProcess[str]:
-    # `accelerate launch` starts one process where there is no accelerator; torchrun starts several, and
-    # accelerate finds them in the same environment variables.
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-        *("--nproc_per_node", str(num_processes)),
-        *words,
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+def launched(
+    num_processes: int, *words: str, sharded: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Start `words` as a user does; any free port, so that tests can run side by side."""
+    if sharded:
+        launcher = ["accelerate.commands.launch", "--use_fsdp", "--fsdp_version", "2"]
+        launcher += ["--main_process_port", "0", "--num_processes", str(num_processes)]
+    else:
+        # Where there is no accelerator, plain `accelerate launch` starts one process. torchrun starts several,
+        # and accelerate finds them in the same environment variables.
+        launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(num_processes)]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-m", *launcher, *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
-def launch(num_processes: int, model_path: Path, run_dir: Path, batch_size: int) -> list[dict]:
-    done = torchrun(num_processes, str(SCRIPT), str(model_path), str(run_dir), str(batch_size))
+def train_in(processes: tuple[str, int], run: dict) -> None:
+    """Train in ("alone", 1), ("ddp", 2), ("fsdp", 3) …"""
+    kind, number = processes
+    if kind == "alone":
+        train_once(run)
+        return
+    done = launched(number, str(SCRIPT), json.dumps(run), sharded=kind == "fsdp")
     assert done.returncode == 0, done.stderr[-3000:]
-    return rows_of(run_dir)
 
 
 def rows_of(run_dir: Path) -> list[dict]:
     return [row for _, row in read_rows(run_dir / "metrics.jsonl")]
 
 
+def assert_same(one: Path, other: Path, processes: int) -> None:
+    """Equal metrics, checkpoints of the same files and tensors, and the trained weights in every process."""
+    for row, another in zip(rows_of(one), rows_of(other), strict=True):
+        if "warning" in row:
+            assert another == row
+            continue
+        # A zeroth-order slope is a difference of losses over 2e-3, and so is its rounding.
+        assert another == pytest.approx(row, rel=1e-4, abs=2e-4)
+        assert another.get("loss", 0.0) == pytest.approx(row.get("loss", 0.0), rel=0, abs=1e-5)
+    assert files_of(other) == files_of(one)
+    wanted = torch.load(one / "weights-0.pt")
+    for rank in range(processes):
+        found = torch.load(other / f"weights-{rank}.pt")
+        assert found.keys() == wanted.keys()
+        for name, tensor in wanted.items():
+            torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-5, msg=name)
+
+
+def files_of(run_dir: Path) -> list[tuple[str, int]]:
+    """Names and sizes, so also shapes and types, of what the checkpoints hold."""
+    return sorted(
+        (str(path.relative_to(run_dir)), path.stat().st_size)
+        for path in run_dir.glob("checkpoint-*/*")
+        if path.suffix in (".safetensors", ".pt", ".pth")
+    )
+
+
+def test_two_processes_with_sharded_weights_give_what_one_gives(tmp_path):
+    """8 pairs a step as 1 × 4 × 2 and as 2 × 2 × 2; the last step has 6. Tied embeddings, a moving average, a score."""
+    run = {"model": str(save_tiny_model(tmp_path / "model", "qwen2")), "num_pairs": 22}
+    run |= {"validates": True}
+    for kind, number, batch_size in (("alone", 1, 4), ("fsdp", 2, 2)):
+        train = {"per_device_train_batch_size": batch_size, "eval_steps": 2, "num_train_epochs": 1}
+        train["update"] = {"kind": "backprop", "ema_decay": 0.5}
+        train_in((kind, number), run | {"run_dir": str(tmp_path / kind), "train": train})
+    assert [row["step"] for row in rows_of(tmp_path / "alone") if "loss" in row] == [1, 2, 3]
+    assert_same(tmp_path / "alone", tmp_path / "fsdp", 2)
+    [whole], parts = held_in(tmp_path / "alone"), held_in(tmp_path / "fsdp")
+    assert sum(parts) == whole
+    assert max(parts) < 0.51 * whole
+
+
+def held_in(run_dir: Path) -> list[int]:
+    """How many numbers of the model each process held between two steps."""
+    return [int(path.read_text()) for path in sorted(run_dir.glob("held-*.txt"))]
+
+
+LORA = {"use_peft": True, "lora_target_modules": ["q_proj", "down_proj", "lm_head"]}
+
+
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one(tmp_path):
-    """22 pairs, 8 a step as 1 × 4 × 2 and as 2 × 2 × 2: the last step of an epoch has 6."""
-    model_path = save_tiny_model(tmp_path / "model", "llama")
-    one = launch(1, model_path, tmp_path / "one", 4)
-    two = launch(2, model_path, tmp_path / "two", 2)
-    assert [row["step"] for row in one] == [1, 2, 3, 4, 5, 6]
-    for row, other in zip(one, two, strict=True):
-        assert other == pytest.approx(row, rel=1e-4, abs=1e-5)
-    names = [sorted(p.name for p in (tmp_path / d).glob("checkpoint-*")) for d in ("one", "two")]
-    assert names == [["checkpoint-3", "checkpoint-6"]] * 2
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`")  # PEFT's word on lm_head
+@pytest.mark.parametrize(
+    ("kind", "model", "policy", "train"),
+    [
+        ("ddp", "llama", {}, {}),
+        ("ddp", "llama", LORA, {}),
+        ("fsdp", "llama", {}, {}),
+        ("fsdp", "kata", {"dtype": "float32"}, {"learning_rate": 1e-5}),
+        ("fsdp", "llama", LORA | {"gradient_checkpointing": True}, {"learning_rate": 1e-2}),
+        ("fsdp", "qwen2", {"use_peft": True}, {"eval_steps": 2, "early_stopping": {"patience": 9}}),
+        ("fsdp", "qwen2", {}, {"update": {"kind": "zeroth_order", "ema_decay": 0.5}}),
+        ("fsdp", "qwen2", {}, {"objective": {"kind": "sft"}, "eval_steps": 2}),
+    ],
+    ids=["ddp", "ddp-lora", "untied", "kata", "lora-on-head", "lora-best-step", "zeroth", "sft"],
+)
+def test_two_processes_give_what_one_gives(tmp_path, kind, model, policy, train):
+    path = "kata" if model == "kata" else str(save_tiny_model(tmp_path / "model", model))
+    run = {"model": path, "num_pairs": 22, "policy": policy, "validates": True}
+    for each, number, batch_size in (("alone", 1, 4), (kind, 2, 2)):
+        settings = train | {"per_device_train_batch_size": batch_size}
+        train_in((each, number), run | {"run_dir": str(tmp_path / each), "train": settings})
+    assert_same(tmp_path / "alone", tmp_path / kind, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("alone", 1), ("ddp", 2)),
+        (("ddp", 2), ("alone", 1)),
+        (("fsdp", 2), ("alone", 1)),
+        (("alone", 1), ("fsdp", 2)),
+        (("fsdp", 2), ("fsdp", 3)),
+    ],
+)
+def test_a_run_continues_in_another_number_of_processes(tmp_path, first, second):
+    """12 pairs a step and 6 in the last of an epoch: 3 steps an epoch, stopped after 4 of 6."""
+    run = {"model": str(save_tiny_model(tmp_path / "model", "qwen2")), "num_pairs": 30}
+
+    def settings(number: int, run_dir: str) -> dict:
+        train = {"per_device_train_batch_size": 6 // number, "save_steps": 2}
+        return run | {"run_dir": str(tmp_path / run_dir), "train": train}
+
+    train_in(("alone", 1), settings(1, "whole"))
+    train_in(first, settings(first[1], "halved") | {"stop_after": 4})
+    train_in(second, settings(second[1], "halved"))
+    assert_same(tmp_path / "whole", tmp_path / "halved", second[1])
+
+
+@pytest.mark.slow
+def test_masters_and_averages_of_sharded_weights_come_back_to_the_bit(tmp_path):
+    """bfloat16 weights alone would not tell where their float32 masters were."""
+    train = {"per_device_train_batch_size": 2, "save_steps": 2}
+    train |= {"update": {"kind": "backprop", "ema_decay": 0.5}}
+    run = {"model": str(save_tiny_model(tmp_path / "model", "qwen2")), "num_pairs": 22}
+    run |= {"policy": {"dtype": "bfloat16"}, "train": train}
+    train_in(("fsdp", 2), run | {"run_dir": str(tmp_path / "whole")})
+    for stop in ({"stop_after": 3}, {}):
+        train_in(("fsdp", 2), run | {"run_dir": str(tmp_path / "halved")} | stop)
+    assert rows_of(tmp_path / "halved") == rows_of(tmp_path / "whole")
+    assert_same(tmp_path / "whole", tmp_path / "halved", 2)
+
+
+@pytest.mark.slow
+def test_a_process_that_knows_its_reference_joins_in_the_forwards_of_one_that_does_not(tmp_path):
+    """One process's log-probs are deleted; without company its forwards would wait for ever."""
+    run = {"model": str(save_tiny_model(tmp_path / "model", "qwen2")), "num_pairs": 22}
+    run |= {"train": {"per_device_train_batch_size": 2, "num_train_epochs": 1}}
+    train_in(("fsdp", 2), run | {"run_dir": str(tmp_path / "first")})
+    shutil.copytree(tmp_path / "first" / "reference", tmp_path / "second" / "reference")
+    deleted, *kept = (tmp_path / "second").glob("reference/*/*.safetensors")
+    deleted.unlink()
+    assert kept
+    train_in(("fsdp", 2), run | {"run_dir": str(tmp_path / "second")})
+    for row, other in zip(rows_of(tmp_path / "first"), rows_of(tmp_path / "second"), strict=True):
+        assert other == pytest.approx(row, rel=1e-5, abs=1e-5)
 
 
 def sampled_run(run_dir: Path, *more: str) -> None:
@@ -67,21 +202,24 @@ def sampled_run(run_dir: Path, *more: str) -> None:
 
 
 @pytest.mark.slow
-def test_train_works_in_several_processes_and_every_other_verb_says_that_it_does_not(tmp_path):
+@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
+def test_train_works_in_several_processes_and_every_other_verb_says_that_it_does_not(
+    tmp_path, sharded
+):
     """4 pairs a step, as one process of 4 and as two of 2; then again, when it is done."""
     sampled_run(tmp_path / "one", "train.per_device_train_batch_size=4")
     alone = [sys.executable, "-m", "codealign", "train", str(tmp_path / "one")]
     assert subprocess.run(alone, capture_output=True).returncode == 0
     sampled_run(tmp_path / "two", "train.per_device_train_batch_size=2")
     together = ("-m", "codealign", "train", str(tmp_path / "two"), "--json")
-    first, again = torchrun(2, *together), torchrun(2, *together)
-    for done in (first, again):
+    for _ in ("first", "again"):
+        done = launched(2, *together, sharded=sharded)
         assert done.returncode == 0, done.stderr[-3000:]
         assert json.loads(done.stdout)["done"] is True  # one process speaks, once
     for row, other in zip(rows_of(tmp_path / "one"), rows_of(tmp_path / "two"), strict=True):
         assert other == pytest.approx(row, rel=1e-3, abs=1e-4)
     assert (tmp_path / "two" / "model" / "model.safetensors").is_file()
-    refused = torchrun(2, "-m", "codealign", "eval", str(tmp_path / "two"))
+    refused = launched(2, "-m", "codealign", "eval", str(tmp_path / "two"), sharded=sharded)
     assert refused.returncode != 0
     assert "2 processes were launched, and this verb works in one" in refused.stderr
 
@@ -97,3 +235,39 @@ def test_a_launched_verb_that_is_not_for_several_processes_is_bad_input(tmp_path
     assert done.returncode == 2
     assert "launch `codealign train` alone" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "refusal"),
+    [
+        ("FSDP_VERSION", "1", "fsdp_version"),
+        ("FSDP_OFFLOAD_PARAMS", "true", "fsdp_offload_params"),
+        ("FSDP_ACTIVATION_CHECKPOINTING", "true", "gradient_checkpointing in the run file"),
+        ("FSDP_RESHARD_AFTER_FORWARD", "false", "fsdp_reshard_after_forward"),
+    ],
+)
+def test_a_setting_of_fsdp_that_would_be_ignored_is_refused(monkeypatch, variable, value, refusal):
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    assert launching.fsdp_settings().fsdp_version == 2
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match=refusal):
+        launching.fsdp_settings()
+
+
+def test_a_model_whose_layers_have_no_known_name_is_not_sharded(tmp_path):
+    policy = load_policy(ModelConfig(model_name_or_path=str(save_tiny_model(tmp_path))))
+    with pytest.raises(ModelError, match="no module is a NoSuchLayer"):
+        policy.shard(["NoSuchLayer"])
+
+
+def test_deepspeed_and_the_precision_of_a_launcher_are_refused(monkeypatch, tmp_path):
+    def refusal() -> str:
+        with pytest.raises(ConfigError) as caught:
+            launching.open_accelerator((), torch.device("cpu"), tmp_path)
+        return str(caught.value)
+
+    with monkeypatch.context() as launcher:
+        launcher.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+        assert "--use_fsdp --fsdp_version 2 instead" in refusal()
+    monkeypatch.setattr(Accelerator, "mixed_precision", "bf16")
+    assert "model.dtype in the run file" in refusal()

@@ -127,10 +127,11 @@ def restore_generators(directory: Path) -> None:
     """Put torch's random generators where they were."""
     saved = torch.load(directory / "rng_state.pth", map_location="cpu", weights_only=True)
     torch.set_rng_state(saved["cpu"])
-    if torch.cuda.is_available() and saved["cuda"]:
-        torch.cuda.set_rng_state_all(saved["cuda"])
+    if torch.cuda.is_available() and saved["cuda"] is not None:
+        torch.cuda.set_rng_state(saved["cuda"])
 
 
 def _generators() -> dict[str, Any]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    # Of this process's own GPU: there may be more or fewer of them where the run continues.
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
     return {"cpu": torch.get_rng_state(), "cuda": cuda}

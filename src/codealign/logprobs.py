@@ -152,8 +152,6 @@ class LogProbs:
 
     def __init__(self, model: transformers.PreTrainedModel | peft.PeftModel, name: str) -> None:
         self.model, self.name = model, name
-        self.called: nn.Module = model
-        """What forwards go through: `model`, or the wrapper of several processes around it."""
         self.adds_gradients = False
         """While training in one process: gradients of embedding and output layer go straight to `.grad`."""
         self.kept_bytes = heads.KEPT_BYTES
@@ -225,7 +223,7 @@ class LogProbs:
         else:
             options["tree_rows"] = layout.rows
         with self._hidden_states() as hidden:
-            self.called(
+            self.model(
                 **self._inputs(layout.input_ids_S),
                 position_ids=layout.positions_S[None],
                 use_cache=False,
@@ -249,8 +247,8 @@ class LogProbs:
             caught.append(inputs[0])
             return (inputs[0][:, :0],)
 
-        # A hook rather than a call of the backbone: DDP sees its forward, and whatever the model does before
-        # its output layer stays the model's.
+        # A hook rather than a call of the backbone: whatever the model does before its output layer stays
+        # the model's.
         hook = self._output_layer().register_forward_pre_hook(catch)
         try:
             yield caught
@@ -297,7 +295,7 @@ class LogProbs:
         hook = self._output_layer().register_forward_pre_hook(keep_sources)
         try:
             # Rows are padded on the right, so a causal model needs no mask to ignore the padding.
-            logits_MV = self.called(input_ids=layout.input_ids_NL, use_cache=False).logits
+            logits_MV = self.model(input_ids=layout.input_ids_NL, use_cache=False).logits
         finally:
             hook.remove()
         if logits_MV.ndim != 2 or len(logits_MV) != len(layout.source_M):

@@ -24,7 +24,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -33,14 +33,17 @@ import peft
 import torch
 import transformers
 from accelerate import PartialState
+from accelerate.utils import disable_fsdp_ram_efficient_loading
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from codealign import sharding
 from codealign.batches import Batch
 from codealign.config import KATA_POLICY, ModelConfig
 from codealign.errors import ConfigError, ModelError, StorageError
 from codealign.logprobs import LogProbs, Spread
 from codealign.modelcard import Score, write_model_card
+from codealign.processes import asks_for_fsdp, process_index
 
 UNREAD = {
     "transformers_version",
@@ -88,6 +91,10 @@ class Policy:
         self.log_probs = LogProbs(model, self.name)
         if config.gradient_checkpointing:
             self.log_probs.kept_bytes = 0
+        self._shared: nn.Module | None = None
+        """In several processes, what their wrapper made of `_Computation`."""
+        self._emptied: transformers.PreTrainedModel | peft.PeftModel | None = None
+        """The model that `model` is the sharded twin of."""
         self.train_mode(False)
 
     # ---------------------------------------------------------------- what it is
@@ -95,11 +102,6 @@ class Policy:
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
-
-    @property
-    def called(self) -> nn.Module:
-        """What forwards go through: `model`, or the wrapper that `distribute` was given."""
-        return self.log_probs.called
 
     @property
     def has_adapter(self) -> bool:
@@ -214,7 +216,7 @@ class Policy:
         Raises:
             ModelError: the model's output layer is not one that meets every position once.
         """
-        return self.log_probs(batch)
+        return self._compute(self.log_probs, batch)
 
     def token_spread(self, batch: Batch, *, with_kl: bool = False) -> Spread:
         """Log-probabilities with entropies, and KL to the reference, over the whole vocabulary.
@@ -229,7 +231,13 @@ class Policy:
                 where="model.use_peft",
                 cure="train an adapter (use_peft: true), or estimate the KL from sampled tokens",
             )
-        return self.log_probs.spread(batch, self.reference if with_kl else None)
+        reference = self.reference if with_kl else None
+        return self._compute(self.log_probs.spread, batch, reference)
+
+    def _compute(self, compute: Callable[..., Any], *arguments: Any) -> Any:
+        if self._shared is None:
+            return compute(*arguments)
+        return self._shared(compute, *arguments)
 
     @contextlib.contextmanager
     def reference(self) -> Iterator[None]:
@@ -244,6 +252,89 @@ class Policy:
         with self.model.disable_adapter():
             yield
 
+    # ---------------------------------------------------------------- several processes
+
+    def distribute(self, wrap: Callable[[nn.Module], nn.Module]) -> None:
+        """Compute inside what `wrap` (DDP) makes of one module around the model."""
+        self._shared = wrap(_Computation(self.model))
+
+    def no_sync(self) -> contextlib.AbstractContextManager[Any]:
+        """Inside, a backward leaves its gradients with this process, for a later one to exchange.
+
+        With sharded weights they are exchanged all the same: to keep them would need whole ones.
+        """
+        # DDP has it, FSDP2 not.
+        return getattr(cast(Any, self._shared), "no_sync", contextlib.nullcontext)()
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds a part of the weights, so that all must take part in every forward."""
+        return self._emptied is not None
+
+    def shard(self, layers: Collection[str] = ()) -> None:
+        """Spread the weights over all processes, until `gather`; each must call this.
+
+        Args:
+            layers: class names of the model's layers; without, what transformers says of the model.
+
+        Raises:
+            ModelError: the model has no such layer.
+        """
+        base = self.model.get_base_model() if self.has_adapter else self.model
+        layers = set(layers or getattr(base, "_no_split_modules", None) or ())
+        if not any(type(module).__name__ in layers for module in self.model.modules()):
+            raise ModelError(
+                f"no module is a {' or '.join(sorted(layers)) or 'layer that transformers names'}",
+                where=self.name,
+                cure="name their class in fsdp_transformer_layer_cls_to_wrap, with fsdp_auto_wrap_policy: "
+                "TRANSFORMER_BASED_WRAP",
+            )
+        device, self._emptied = self.device, self.model
+        self._compute_with(sharding.twin_of(self.model))
+        self._shared = _Computation(self.model)
+        sharding.shard(self._shared, layers, device)
+        sharding.empty(self._emptied)
+
+    @contextlib.contextmanager
+    def whole(self, device: torch.device | None = None) -> Iterator[None]:
+        """Inside, the first process has all weights of a sharded policy, as an ordinary model.
+
+        Every process must enter, and the others may only wait. Where nothing is sharded, nothing happens.
+
+        Args:
+            device: where the whole weights lie meanwhile; without, where the parts are.
+        """
+        if self._emptied is None:
+            yield
+            return
+        with self._filled(keep=process_index() == 0, device=device):
+            yield
+
+    @contextlib.contextmanager
+    def _filled(self, *, keep: bool, device: torch.device | None) -> Iterator[None]:
+        model, twin, shared = cast(Any, self._emptied), self.model, self._shared
+        sharding.fill(model, twin, keep=keep, device=device)
+        self._compute_with(model)
+        try:
+            yield
+        finally:
+            self._compute_with(twin)
+            self._shared = shared
+            sharding.empty(model)
+
+    def gather(self) -> None:
+        """Compute in this process alone again, with all weights. Each process must call this."""
+        model = self.model
+        if self._emptied is not None:
+            model, self._emptied = self._emptied, None
+            sharding.fill(model, self.model, keep=True)
+        self._compute_with(model)
+        self.train_mode(False)
+
+    def _compute_with(self, model: transformers.PreTrainedModel | peft.PeftModel) -> None:
+        self.model = self.log_probs.model = model
+        self._shared = None
+
     # ---------------------------------------------------------------- training and saving
 
     def train_mode(self, training: bool) -> None:
@@ -253,11 +344,7 @@ class Policy:
             if hasattr(module, "gradient_checkpointing") or "lora_dropout" in name:
                 module.training = training
         # Several processes listen to autograd for the gradients that they exchange.
-        self.log_probs.adds_gradients = training and self.called is self.model
-
-    def distribute(self, wrapped: nn.Module) -> None:
-        """Send forwards through `wrapped` (DDP around `model`) from now on."""
-        self.log_probs.called = wrapped
+        self.log_probs.adds_gradients = training and self._shared is None
 
     def save(self, directory: Path | str, *, scores: Sequence[Score] = ()) -> None:
         """Write model (or adapter), tokenizer and a model card with `scores` in its model-index.
@@ -280,7 +367,16 @@ class Policy:
             ) from error
 
     def load_weights(self, directory: Path | str) -> None:
-        """Put weights that `save` wrote into this policy, bit for bit."""
+        """Put weights that `save` wrote into this policy, bit for bit. Sharded, every process must call this."""
+        if self.is_sharded:
+            twin = self.model
+            with self._filled(keep=True, device=torch.device("cpu")):
+                self._load_whole(directory)
+                sharding.take_over(twin, self.model)
+        else:
+            self._load_whole(directory)
+
+    def _load_whole(self, directory: Path | str) -> None:
         if isinstance(self.model, peft.PeftModel):
             weights = peft.utils.load_peft_weights(str(directory), device="cpu")
             peft.set_peft_model_state_dict(self.model, weights)
@@ -290,6 +386,21 @@ class Policy:
                 directory, dtype=self.model.dtype, trust_remote_code=self.config.trust_remote_code
             )
         self.model.load_state_dict(saved.state_dict())
+
+
+class _Computation(nn.Module):
+    """Whatever is computed with a model's weights, as the forward of one module around the model.
+
+    DDP and FSDP look at the forward of a module; the product with the output layer, which the model's own
+    forward leaves out, is inside this one.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, compute: Callable[..., Any], *arguments: Any) -> Any:
+        return compute(*arguments)
 
 
 # ------------------------------------------------------------------- loading
@@ -308,6 +419,9 @@ def load_policy(
     Raises:
         ModelError: missing, not a causal LM, no EOS, or options that don't fit it.
     """
+    if asks_for_fsdp():
+        # By default the launcher has transformers leave every process but the first with empty weights.
+        disable_fsdp_ram_efficient_loading()
     path, revision = _resolve(config)
     target = torch.device(device) if device is not None else _choose_device(config)
     options: dict[str, Any] = {

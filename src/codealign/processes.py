@@ -24,6 +24,20 @@ def process_index() -> int:
     return int(os.environ.get("RANK", "0")) if num_processes() > 1 else 0
 
 
+def asks_for_fsdp() -> bool:
+    """Whether the launcher was asked to shard the weights (`accelerate launch --use_fsdp`)."""
+    return num_processes() > 1 and _is_set("ACCELERATE_USE_FSDP")
+
+
+def asks_for_deepspeed() -> bool:
+    """Whether the launcher was asked for DeepSpeed."""
+    return _is_set("ACCELERATE_USE_DEEPSPEED")
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "false").lower() == "true"
+
+
 def refuse_several() -> None:
     """For work that several processes would only do several times over.
 

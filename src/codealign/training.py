@@ -8,7 +8,10 @@ The loop names no method. It promises:
 - honest: a collapsing policy or a falling validation score is a warning in the log and in the metrics,
   a loss that is not a number stops the run with its batch saved.
 
-Not promised: FSDP or DeepSpeed. Several processes are DDP's, started by `accelerate launch`.
+Several processes, started by `accelerate launch`, share each step (DDP) and with `--use_fsdp --fsdp_version 2` the
+weights too: the same losses, one checkpoint as of one process, resumed by any number of them.
+
+Not promised: DeepSpeed. What a launcher may ask for is `launching`'s.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ import json
 import logging
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +28,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import DistributedDataParallelKwargs, DistributedType, broadcast_object_list
+from accelerate.utils import broadcast_object_list
 
 from codealign.batches import Batch, Outputs
 from codealign.checkpoint import (
@@ -39,13 +41,14 @@ from codealign.checkpoint import (
 from codealign.config import ModelConfig, TrainConfig, ZerothOrder
 from codealign.errors import ConfigError, DataError, InputError
 from codealign.experience import EncodedPairs, Experience, build_experience, encode_pairs
+from codealign.launching import open_accelerator, spread
 from codealign.logprobs import Spread
 from codealign.metrics import MetricsFile, Window
 from codealign.objectives import Loss, Objective, build_objective
 from codealign.policy import Policy
-from codealign.processes import num_processes
 from codealign.records import Pair, content_hash
 from codealign.reference import ReferenceCache, reference_dir
+from codealign.sharding import whole_state
 from codealign.updates import NonFiniteError, StepResult, Update, build_update
 from codealign.validation import Evaluation, best_evaluation, is_falling, out_of_patience
 
@@ -109,13 +112,16 @@ def train(
 ) -> TrainResult:
     """Train `policy` in place on `pairs`, continuing from the last checkpoint in `run_dir`.
 
+    Launched in several processes, each must call this; afterwards each has the trained weights.
+
     Args:
         policy: at its first weights, also when resuming: they are the reference.
         pairs: with token ids where a sampler gave them.
         config: the run file's `train` section.
         run_dir: checkpoints and `metrics.jsonl` go there.
         seed: of the order of pairs, and of zeroth-order directions.
-        evaluate: gives validation pass@1 (0 to 1) of a policy; called every `eval_steps` and at the end.
+        evaluate: gives validation pass@1 (0 to 1) of a policy; called every `eval_steps` and at the end, of
+            several processes in the first.
         on_step: called after each step.
         should_stop: asked after each step; True saves a checkpoint and returns.
 
@@ -129,7 +135,7 @@ def train(
     encoded = encode_pairs(policy, pairs, config.max_length)
     _report_left_out(encoded, len(pairs))
     torch.manual_seed(seed)
-    accelerator = _accelerator(config, policy, run_dir)
+    accelerator = open_accelerator(config.report_to, policy.device, run_dir)
     objective = build_objective(config.objective)
     experience = build_experience(
         config,
@@ -241,7 +247,7 @@ class _Loop:
         self.experience, self.run_dir, self.evaluate = experience, run_dir, evaluate
         # Before anything can move them: these weights are the reference.
         reference_hash = policy.reference_hash()
-        policy.distribute(_wrapped(accelerator, policy))
+        spread(policy, accelerator)
         reference = self._fill_reference(reference_hash) if objective.needs_reference else None
         self.loss = PolicyLoss(policy, objective, reference)
         self.update: Update = build_update(config.update, policy, accelerator, seed)
@@ -272,6 +278,7 @@ class _Loop:
         if self._finished:
             best_step = self._restore_best()
             self.update.weights.swap_in_average()
+        self.policy.gather()
         self.accelerator.end_training()
         return TrainResult(
             steps=self.state.step,
@@ -324,8 +331,10 @@ class _Loop:
         root = reference_dir(self.config.reference_cache)
         cache = ReferenceCache(self.policy, root / weights_hash)
         # First in the batches of the first pass, so that its log-ratios start at exactly 0.
+        # Sharded weights are put together by all processes at once.
+        any_process = self._any_process if self.policy.is_sharded else None
         for steps in (self.experience.first_pass(), range(self.experience.num_steps)):
-            cache.fill(self._all_batches(steps), any_process=self._any_process)
+            cache.fill(self._all_batches(steps), any_process=any_process)
             self.accelerator.wait_for_everyone()
             cache.refresh()
         return cache
@@ -364,19 +373,22 @@ class _Loop:
 
     def _save(self) -> None:
         self._saved_step = self.state.step
-        if self.accelerator.is_main_process:
-            best = self._best_step()
-            self.checkpoints.save(
-                self.state.step, self._write_checkpoint, keep=() if best is None else (best,)
-            )
-        self.accelerator.wait_for_everyone()
+        is_main, best = self.accelerator.is_main_process, self._best_step()
+        update = whole_state(self.update.state_dict(), keep=is_main)
 
-    def _write_checkpoint(self, directory: Path) -> None:
-        self.policy.save(directory)
-        write_state(directory, self.update.state_dict(), asdict(self.state))
+        def write(directory: Path) -> None:
+            self.policy.save(directory)
+            write_state(directory, update, asdict(self.state))
+
+        with self.policy.whole(torch.device("cpu")):
+            if is_main:
+                self.checkpoints.save(self.state.step, write, keep=() if best is None else (best,))
+            self.accelerator.wait_for_everyone()
 
     def _save_batches(self, error: NonFiniteError, batches: Sequence[Batch]) -> NonFiniteError:
-        path = self.run_dir / f"non_finite_step-{self.state.step}.json"
+        process = self.accelerator.process_index
+        suffix = f"-process-{process}" if self.accelerator.num_processes > 1 else ""
+        path = self.run_dir / f"non_finite_step-{self.state.step}{suffix}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps([batch.to_row() for batch in batches]), encoding="utf-8")
         return NonFiniteError(
@@ -453,10 +465,10 @@ class _Loop:
         if self.evaluate is None:
             return
         scores = [0.0]
-        with self.update.weights.averaged():
+        with self.update.weights.averaged(), self.policy.whole():
             if self.accelerator.is_main_process:
                 scores = [float(self.evaluate(self.policy))]
-        score = cast(list[float], broadcast_object_list(scores))[0]
+            score = cast(list[float], broadcast_object_list(scores))[0]
         self.state.evaluations.append(Evaluation(self.state.step, score))
         self._log({"eval_pass@1": score})
         self._warn_of_falling_score()
@@ -541,37 +553,3 @@ def _settings_hash(
         k: v for k, v in policy.config.model_dump().items() if k.startswith(("lora", "use_"))
     }
     return content_hash([settings, adapter, seed, encoded.hash, pairs_per_step])
-
-
-def _wrapped(accelerator: Accelerator, policy: Policy) -> torch.nn.Module:
-    with warnings.catch_warnings():
-        # torch 2.13 deprecates it before it offers what would replace it.
-        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-        return accelerator.prepare(policy.model)
-
-
-def _accelerator(config: TrainConfig, policy: Policy, run_dir: Path) -> Accelerator:
-    accelerator = Accelerator(
-        cpu=policy.device.type == "cpu",
-        log_with=list(config.report_to) or None,
-        project_dir=str(run_dir),
-        # The buffers of a language model are constants. Broadcasting them would cost, and hang where
-        # processes compute different numbers of reference log-probs.
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-    )
-    known = {DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU}
-    if accelerator.distributed_type not in known:
-        raise ConfigError(
-            f"accelerate was launched with {accelerator.distributed_type.value}",
-            where="train",
-            cure="launch without FSDP and DeepSpeed: several processes train with DDP",
-        )
-    if accelerator.num_processes != num_processes():
-        raise ConfigError(
-            f"{num_processes()} processes were launched, and accelerate takes each for the only one",
-            where="train",
-            cure="on CPUs set model.device: cpu, or launch one process",
-        )
-    if config.report_to:
-        accelerator.init_trackers("codealign")
-    return accelerator

@@ -19,8 +19,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
-from codealign import config
+from codealign import config, sharding
 from codealign.batches import Batch
 from codealign.errors import CodealignError, ConfigError
 from codealign.objectives import Loss
@@ -89,18 +90,18 @@ class Backprop:
         self, batches: Sequence[Batch], loss: BatchLoss, learning_rate: float, step: int
     ) -> StepResult:
         total = _total_count(batches, loss, self.accelerator)
-        # DDP averages gradients over processes; the loss is a sum over them.
+        # DDP and FSDP average gradients over processes; the loss is a sum over them.
         scale = self.accelerator.num_processes / total
         tally = _Tally()
         for index, batch in enumerate(batches):
-            with self._sync_gradients(last=index == len(batches) - 1):
+            is_last = index == len(batches) - 1
+            with contextlib.nullcontext() if is_last else self.policy.no_sync():
                 value = loss(batch)
-                self.accelerator.backward(value.sum * scale)
+                (value.sum * scale).backward()
             tally.add(value)
         self.weights.gather_gradients()
-        grad_norm = float(
-            nn.utils.clip_grad_norm_(self.weights.masters, self.section.max_grad_norm)
-        )
+        norm = nn.utils.clip_grad_norm_(self.weights.masters, self.section.max_grad_norm)
+        grad_norm = float(sharding.whole(norm))
         result = tally.result(total, grad_norm, self.accelerator)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
@@ -110,14 +111,12 @@ class Backprop:
         self.weights.clear_gradients()
         return result
 
-    def _sync_gradients(self, *, last: bool) -> contextlib.AbstractContextManager[Any]:
-        return contextlib.nullcontext() if last else self.accelerator.no_sync(self.policy.called)
-
     def state_dict(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict(), **self.weights.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        cut = sharding.optimizer_state_of(state["optimizer"], self.weights.masters)
+        self.optimizer.load_state_dict(cut)
         self.weights.load_state_dict(state)
 
 
@@ -175,12 +174,11 @@ class ZerothOrder:
             if generator is None:
                 generator = torch.Generator(master.device)
                 generator.manual_seed(self.seed * 1_000_003 + step)
-            yield (
-                master,
-                torch.randn(
-                    master.shape, generator=generator, device=master.device, dtype=master.dtype
-                ),
+            # Drawn whole by every process, so that a direction is the same however weights are sharded.
+            direction = torch.randn(
+                master.shape, generator=generator, device=master.device, dtype=master.dtype
             )
+            yield master, sharding.part_of(direction, master)
 
     def _mean_loss(
         self, batches: Sequence[Batch], loss: BatchLoss, total: float, tally: _Tally
@@ -216,7 +214,7 @@ def _adamw(section: config.Backprop, weights: list[Tensor]) -> torch.optim.Optim
     """AdamW (arXiv 1711.05101); the loop sets the learning rate before each step.
 
     Raises:
-        ConfigError: bitsandbytes is asked for and not there.
+        ConfigError: bitsandbytes is asked for and not there, or the weights are sharded.
     """
     options: dict[str, Any] = {
         "lr": 0.0,
@@ -226,6 +224,12 @@ def _adamw(section: config.Backprop, weights: list[Tensor]) -> torch.optim.Optim
     }
     if section.optim == "adamw_torch_fused":
         return torch.optim.AdamW(weights, fused=True, **options)
+    if any(isinstance(weight, DTensor) for weight in weights):
+        raise ConfigError(
+            "adamw_bnb_8bit does not move sharded weights",
+            where="train.update.optim",
+            cure="use adamw_torch_fused, or launch without --use_fsdp",
+        )
     try:
         from bitsandbytes.optim.adamw import AdamW8bit
     except ImportError as error:
@@ -342,9 +346,11 @@ class Weights:
         for parameter, master in self._split():
             master.copy_(parameter)
         for index, saved in state["masters"].items():
-            self.masters[int(index)].copy_(saved)
+            master = self.masters[int(index)]
+            master.copy_(sharding.part_of(saved, master))
         for index, saved in state["averages"].items():
-            self._averages[int(index)].copy_(saved)
+            average = self._averages[int(index)]
+            average.copy_(sharding.part_of(saved, average))
 
 
 def _wide_copy(parameter: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ def other_reference(
 ) -> ReferenceCache:
     """What another model says of `batches`, computed where the cache does not know it.
 
-    Call it before `policy.distribute`.
+    Call it before `policy.distribute` or `policy.shard`.
 
     Args:
         model: the reference. It is loaded on the policy's device, alone.

@@ -1,0 +1,142 @@
+"""What accelerate was launched with, and how a policy is spread over the processes that it launched.
+
+    one process                             nothing to do
+    several                                 each has all weights, gradients are exchanged (DDP)
+    several, --use_fsdp --fsdp_version 2    each has a part of every weight (`sharding`)
+
+The losses are the same. A setting of the launcher is refused where the loop would ignore it, or move other weights
+than one process does.
+
+Not promised: DeepSpeed, whose engine owns backward and step, where an `updates.Update` does here. Nothing of it could be
+tested where this was written.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    DistributedType,
+    FullyShardedDataParallelPlugin,
+)
+from torch.distributed.fsdp import CPUOffloadPolicy
+
+from codealign.errors import ConfigError
+from codealign.policy import Policy
+from codealign.processes import asks_for_deepspeed, asks_for_fsdp, num_processes
+
+
+def open_accelerator(report_to: Sequence[str], device: torch.device, run_dir: Path) -> Accelerator:
+    """What the processes meet through.
+
+    Args:
+        report_to: trackers, as accelerate names them.
+        device: the policy's.
+        run_dir: where trackers write.
+
+    Raises:
+        ConfigError: accelerate was launched with something that training does not do.
+    """
+    if asks_for_deepspeed():
+        raise ConfigError(
+            "accelerate was launched with DeepSpeed, whose engine moves weights in its own way",
+            where="the launcher",
+            cure="shard the weights with --use_fsdp --fsdp_version 2 instead",
+        )
+    accelerator = Accelerator(
+        cpu=device.type == "cpu",
+        log_with=list(report_to) or None,
+        project_dir=str(run_dir),
+        # The buffers of a language model are constants. Broadcasting them would cost, and hang where
+        # processes compute different numbers of reference log-probs.
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+    _check(accelerator)
+    if report_to:
+        accelerator.init_trackers("codealign")
+    return accelerator
+
+
+def _check(accelerator: Accelerator) -> None:
+    known = {
+        DistributedType.NO,
+        DistributedType.MULTI_CPU,
+        DistributedType.MULTI_GPU,
+        DistributedType.FSDP,
+    }
+    if accelerator.distributed_type not in known:
+        raise ConfigError(
+            f"accelerate was launched with {accelerator.distributed_type.value}",
+            where="the launcher",
+            cure="launch on CPUs or GPUs, with DDP or FSDP2",
+        )
+    if accelerator.mixed_precision != "no":
+        raise ConfigError(
+            f"accelerate was launched with mixed_precision {accelerator.mixed_precision}",
+            where="the launcher",
+            cure="set mixed_precision: no there, and model.dtype in the run file",
+        )
+    if accelerator.num_processes != num_processes():
+        raise ConfigError(
+            f"{num_processes()} processes were launched, and accelerate takes each for the only one",
+            where="the launcher",
+            cure="on CPUs set model.device: cpu, or launch one process",
+        )
+
+
+def spread(policy: Policy, accelerator: Accelerator) -> None:
+    """Let all processes work on `policy`, which each has loaded; every process must call this.
+
+    Raises:
+        ConfigError: FSDP was asked for with settings that would be ignored.
+        ModelError: FSDP was asked for, and the policy's layers have no known name.
+    """
+    if accelerator.num_processes == 1:
+        return
+    if asks_for_fsdp():
+        policy.shard(fsdp_settings().transformer_cls_names_to_wrap or ())
+        return
+    with warnings.catch_warnings():
+        # torch 2.13 deprecates it before it offers what would replace it.
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        policy.distribute(accelerator.prepare)
+
+
+def fsdp_settings() -> FullyShardedDataParallelPlugin:
+    """What the launcher says of FSDP.
+
+    Raises:
+        ConfigError: it says what would be ignored here.
+    """
+    plugin = FullyShardedDataParallelPlugin()
+    refused = (
+        ("fsdp_version", plugin.fsdp_version != 2, "set fsdp_version: 2"),
+        (
+            "fsdp_offload_params",
+            isinstance(plugin.cpu_offload, CPUOffloadPolicy),
+            "leave it out: each part of a weight stays where it is used",
+        ),
+        (
+            "fsdp_activation_checkpointing",
+            plugin.activation_checkpointing,
+            "set model.gradient_checkpointing in the run file",
+        ),
+        (
+            "fsdp_reshard_after_forward",
+            not plugin.reshard_after_forward,
+            "leave it out: a layer is whole only while it computes",
+        ),
+    )
+    for name, is_asked, cure in refused:
+        if is_asked:
+            raise ConfigError(
+                f"accelerate was launched with a {name} that training does not do",
+                where="the launcher",
+                cure=cure,
+            )
+    return plugin
