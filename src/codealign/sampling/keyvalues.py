@@ -117,11 +117,7 @@ class Store:
         """Have at least so many slots and columns; what is held stays."""
         have_slots, _, have_width, _ = self.keys.shape
         if num_slots > have_slots or width > have_width:
-            # By halves and in steps, so that buffers are rarely copied.
-            num_slots = (
-                have_slots if num_slots <= have_slots else max(num_slots, have_slots * 3 // 2)
-            )
-            width = max(have_width, -(-width // GROWTH) * GROWTH)
+            num_slots, width = max(num_slots, have_slots), max(in_steps(width), have_width)
             self.keys = _enlarged(self.keys, num_slots, width)
             self.values = _enlarged(self.values, num_slots, width)
 
@@ -136,6 +132,7 @@ class Store:
 
 
 def in_steps(width: int) -> int:
+    """Columns to make when so many are needed."""
     return -(-width // GROWTH) * GROWTH
 
 
@@ -192,6 +189,8 @@ class SlotKeyValues:
         self.lengths = torch.zeros(num_slots, dtype=torch.long, device=model.device)
         """Columns that each slot holds."""
         self.columns = torch.arange(0, device=model.device)
+        self.num_slots = 0
+        """To have: of the most rows there were at once."""
         self.stores: list[Store] = []
         self.cache: Cache | None = None
         self.carried: PromptPast | None = None
@@ -200,6 +199,7 @@ class SlotKeyValues:
         return True
 
     def admit(self, groups: Sequence[Group]) -> torch.Tensor:
+        self._expect(groups)
         blocks: list[torch.Tensor] = []
         if self.carried is not None and self.carried.prompt_ids == groups[0].prompt_ids:
             blocks.append(self._join(self.carried, groups[0].num_rows))
@@ -210,6 +210,11 @@ class SlotKeyValues:
             # A prompt whose samples do not all fit now is the last one; the rest follow next time.
             self.carried = pasts[-1].clone()
         return torch.cat(blocks)
+
+    def _expect(self, groups: Sequence[Group]) -> None:
+        """Know the room that is needed before the first group joins: each enlargement copies everything."""
+        num_rows = self.active + sum(group.num_rows for group in groups)
+        self.num_slots = max(self.num_slots, num_rows)
 
     def _join(self, past: PromptPast, num_rows: int) -> torch.Tensor:
         """Append rows that continue a prompt; logits_NV of their first token."""
@@ -224,20 +229,20 @@ class SlotKeyValues:
 
     def _hold(self, past: PromptPast, rows: slice) -> int:
         """Keep a prompt for `rows`; the columns of theirs that it fills."""
-        self._make_room(rows.stop, len(past.prompt_ids) + 1)
+        self._make_room(len(past.prompt_ids) + 1)
         for store, layer in zip(self.stores, past.layers, strict=True):
             store.put(rows, layer)
         return len(past.prompt_ids)
 
-    def _make_room(self, num_rows: int, width: int) -> None:
+    def _make_room(self, width: int) -> None:
         if width > len(self.columns):
             self.columns = torch.arange(in_steps(width), device=self.model.device)
         for store in self.stores:
-            store.reserve(num_rows, width)
+            store.reserve(self.num_slots, width)
 
     def step(self, tokens_N: torch.Tensor) -> torch.Tensor:
         self.width = self.longest + 1
-        self._make_room(self.active, self.width)
+        self._make_room(self.width)
         logits_NV = self._forward(tokens_N)
         self.lengths[: self.active] += 1
         self.longest += 1

@@ -28,7 +28,7 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from codealign.sampling.keyvalues import PromptPast, SlotKeyValues, Store
+from codealign.sampling.keyvalues import Group, PromptPast, SlotKeyValues, Store
 
 SHARED = "codealign_shared_prompts"
 
@@ -78,14 +78,21 @@ class SharedKeyValues(SlotKeyValues):
         self.prompt_ids: list[tuple[int, ...]] = []
         """Of the prompts held: those that rows continue."""
         self.prompts: list[Store] = []
+        self.num_prompts = 0
+        """To have room for: of the most prompts there were at once."""
         self.prompt_of = torch.zeros(num_slots, dtype=torch.long)
         self.seating: Seating | None = None
         self.mask_dtype = torch.promote_types(model.dtype, torch.float32)
 
+    def _expect(self, groups: Sequence[Group]) -> None:
+        super()._expect(groups)
+        held = {*self.prompt_ids, *(group.prompt_ids for group in groups)}
+        self.num_prompts = max(self.num_prompts, len(held))
+
     def _hold(self, past: PromptPast, rows: slice) -> int:
         if past.prompt_ids not in self.prompt_ids:
             self._add_prompt(past)
-        self._make_room(rows.stop, 1)
+        self._make_room(1)
         self.prompt_of[rows] = self.prompt_ids.index(past.prompt_ids)
         self.seating = None
         return 0
@@ -94,7 +101,7 @@ class SharedKeyValues(SlotKeyValues):
         self.prompts = self.prompts or [Store(layer) for layer in past.layers]
         slot, length = len(self.prompt_ids), len(past.prompt_ids)
         for store, layer in zip(self.prompts, past.layers, strict=True):
-            store.reserve(slot + 1, length)
+            store.reserve(self.num_prompts, length)
             store.put(slice(slot, slot + 1), layer)
         self.prompt_ids.append(past.prompt_ids)
 
