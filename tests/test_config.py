@@ -57,8 +57,8 @@ def test_pass_at_k_needs_k_samples() -> None:
 
 
 def test_a_choice_that_does_not_exist_names_the_nearest_or_all() -> None:
-    assert "train.objective: no kind 'dop', did you mean 'dpo'?" in refusal(
-        {"train": {"objective": {"kind": "dop"}}}
+    assert "train.objective: no kind 'dpoo', did you mean 'dpo'?" in refusal(
+        {"train": {"objective": {"kind": "dpoo"}}}
     )
     assert "train.objective: no kind 'zzz', there is dpo, sft" in refusal(
         {"train": {"objective": {"kind": "zzz"}}}

@@ -1,26 +1,53 @@
 """The losses, against the papers' equations and against TRL.
 
-Every identity is in float64 on tensors a person can follow. Two pairs share one chosen completion:
+Every identity is in float64 on tensors a person can follow. `batch` is two pairs that share one chosen completion:
 
     completion   0   1   2      pair   chosen  rejected  weight
     tokens       2   3   1      0      0       1         1.0
                                 1      0       2         0.5
+
+The contract that every objective keeps is tested on `PAIRS`, eight pairs of four prompts; a new objective needs
+a line in `AT_REFERENCE` for it.
 """
 
+import json
 import math
 import warnings
-from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from golden.record import GOLDEN_DIR
 from model_fixtures import save_tiny_model, text_pairs
+from pydantic import TypeAdapter
 
 from codealign.batches import Batch, EncodedPair, Outputs, batch_pairs
-from codealign.config import DPO, SFT, ModelConfig
+from codealign.config import (
+    BCO,
+    CDPO,
+    DPO,
+    DPOP,
+    EXO,
+    FDPO,
+    IPO,
+    ORPO,
+    RPO,
+    SFT,
+    DPONorm,
+    Hinge,
+    IPONorm,
+    MinorDPO,
+    MinorSFT,
+    ModelConfig,
+    Objective,
+    RobustDPO,
+    SimPO,
+    TrainConfig,
+)
 from codealign.experience import encode_pairs
 from codealign.objectives import OBJECTIVES, build_objective
 from codealign.policy import Policy, load_policy
+from codealign.training import train
 
 LENGTHS = [2, 3, 1]
 
@@ -43,8 +70,197 @@ def make_outputs(seed: int = 0, *, at_reference: bool = False, num_columns: int 
     return Outputs(logps.requires_grad_(), reference.detach().clone(), torch.tensor(LENGTHS))
 
 
-ALL = [kind() for kind in OBJECTIVES]
-every_objective = pytest.mark.parametrize("section", ALL, ids=lambda section: section.kind)
+# ------------------------------------------------------------------ the contract
+
+PAIRS = [
+    EncodedPair((1,), (1, 2), (3, 4, 5)),
+    EncodedPair((1,), (1, 2), (6,), weight=0.5),
+    EncodedPair((2,), (3, 1, 4, 1), (5, 9)),
+    EncodedPair((2,), (2, 6), (5, 3, 5, 8, 9), weight=2.0),
+    EncodedPair((3,), (7,), (9, 3, 2)),
+    EncodedPair((3,), (3, 8, 4), (6, 2, 6)),
+    EncodedPair((4,), (4, 3, 3, 8), (3, 2, 7, 9, 5), weight=0.25),
+    EncodedPair((4,), (2, 8), (8, 4)),
+]
+TOKEN_LOGP = -0.5
+"""Of every token in the tests of values at the reference."""
+LOG_2 = math.log(2)
+
+AT_REFERENCE = {
+    "dpo": lambda section: LOG_2,
+    "cdpo": lambda section: LOG_2,
+    "robust": lambda section: LOG_2,
+    "hinge": lambda section: 1.0,
+    "ipo": lambda section: 1 / (4 * section.beta**2),
+    "ipo_norm": lambda section: 1 / (4 * section.beta**2),
+    "dpo_norm": lambda section: LOG_2,
+    "exo": lambda section: (
+        -LOG_2 - math.log(section.label_smoothing * (1 - section.label_smoothing)) / 2
+    ),
+    "discopop": lambda section: (LOG_2 + 1) / 2,
+    "f_dpo": lambda section: LOG_2,
+    "nca": lambda section: 2 * LOG_2,
+    "apo_zero": lambda section: 1.0,
+    "apo_down": lambda section: 1.0,
+    "sppo_hard": lambda section: 1 / (2 * section.beta**2),
+    "bco": lambda section: 2 * LOG_2,
+    "dpop": lambda section: LOG_2,
+    "minor_dpo": lambda section: LOG_2,
+    "rpo": lambda section: LOG_2 - section.nll_weight * TOKEN_LOGP,
+    "aot": lambda section: LOG_2,
+    "aot_unpaired": lambda section: LOG_2,
+    "simpo": lambda section: math.log1p(math.exp(section.gamma)),
+    "orpo": lambda section: -TOKEN_LOGP + section.odds_weight * LOG_2,
+    "sft": lambda section: -TOKEN_LOGP,
+    # Per completion: the mean over chosen completions, by weight, of 1/|y|.
+    "minor_sft": lambda section: (
+        2
+        * LOG_2
+        / section.beta
+        * (1.5 / 2 + 1 / 4 + 2 / 2 + 1 / 1 + 1 / 3 + 0.25 / 4 + 1 / 2)
+        / 7.75
+    ),
+}
+SAMPLE_IS_THE_MICROBATCH = {"aot", "aot_unpaired"}
+
+VARIANTS = [
+    FDPO(divergence="forward_kl"),
+    FDPO(divergence="alpha", alpha=0.5),
+    SFT(mean_over="completions"),
+    BCO(shift_decay=None),
+]
+SECTIONS = [kind() for kind in OBJECTIVES] + VARIANTS
+every_objective = pytest.mark.parametrize(
+    "section",
+    SECTIONS,
+    ids=lambda section: "-".join(
+        [section.kind, *(f"{k}={v}" for k, v in section.model_dump(exclude_defaults=True).items())]
+    ),
+)
+
+
+def outputs_of(
+    batch: Batch, *, at_reference: bool = False, num_columns: int | None = None
+) -> Outputs:
+    """The same completion has the same log-probs in whatever batch it is."""
+    logps, reference = [], []
+    for prompt, completion in batch.rows():
+        generator = torch.Generator().manual_seed(hash((prompt, completion)) % 2**31)
+        both = -3 * torch.rand(2, len(completion), dtype=torch.float64, generator=generator)
+        both = torch.full_like(both, TOKEN_LOGP) if at_reference else both
+        logps.append(both[0])
+        reference.append(both[1])
+    logps_NT, reference_NT = (
+        torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) for rows in (logps, reference)
+    )
+    more = (num_columns or logps_NT.shape[1]) - logps_NT.shape[1]
+    logps_NT, reference_NT = F.pad(logps_NT, (0, more)), F.pad(reference_NT, (0, more))
+    return Outputs(logps_NT.requires_grad_(), reference_NT, batch.lengths_N)
+
+
+@every_objective
+def test_the_loss_at_the_reference_is_the_stated_one(section):
+    objective, batch = build_objective(section), batch_pairs(PAIRS)
+    loss = objective(outputs_of(batch, at_reference=True), batch)
+    assert loss.sum.item() / objective.count(batch) == pytest.approx(
+        AT_REFERENCE[section.kind](section), rel=1e-12
+    )
+
+
+@every_objective
+def test_gradient_goes_through_the_policy_only(section):
+    batch = batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+    outputs.reference_logps_NT.requires_grad_()
+    loss = build_objective(section)(outputs, batch)
+    loss.sum.backward()
+    assert outputs.logps_NT.grad.abs().sum() > 0
+    assert outputs.reference_logps_NT.grad is None
+    assert not any(values.requires_grad for values in loss.metrics.values())
+
+
+@every_objective
+def test_the_gradient_is_the_loss_s(section):
+    objective, batch = build_objective(section), batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+
+    def loss_of(logps_NT):
+        return objective(outputs._replace(logps_NT=logps_NT), batch).sum
+
+    assert torch.autograd.gradcheck(loss_of, outputs.logps_NT, rtol=1e-5)
+
+
+@every_objective
+def test_padding_changes_nothing(section):
+    objective, batch = build_objective(section), batch_pairs(PAIRS)
+    narrow, wide = (objective(outputs_of(batch, num_columns=n), batch) for n in (5, 11))
+    torch.testing.assert_close(wide.sum, narrow.sum, rtol=1e-13, atol=0)
+    torch.testing.assert_close(wide.metrics, narrow.metrics, rtol=1e-13, atol=1e-13)
+
+
+@every_objective
+def test_the_order_of_pairs_and_completions_changes_nothing(section):
+    objective = build_objective(section)
+    losses = []
+    for order in (range(8), (3, 7, 0, 4, 1, 6, 2, 5)):
+        batch = batch_pairs(PAIRS[i] for i in order)
+        losses.append(objective(outputs_of(batch), batch).sum)
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-13, atol=0)
+
+
+@every_objective
+def test_eight_microbatches_of_one_are_one_of_eight(section):
+    objective, whole = build_objective(section), batch_pairs(PAIRS)
+    single = [batch_pairs([pair]) for pair in PAIRS]
+    total = sum(objective(outputs_of(batch), batch).sum for batch in single)
+    assert sum(map(objective.count, single)) == pytest.approx(objective.count(whole))
+    if section.kind in SAMPLE_IS_THE_MICROBATCH:
+        # Documented: the sample of a single pair is that pair, and the loss is DPO's.
+        dpo = build_objective(DPO(beta=section.beta))
+        expected = dpo(outputs_of(whole), whole).sum
+    else:
+        expected = objective(outputs_of(whole), whole).sum
+    torch.testing.assert_close(total, expected, rtol=1e-12, atol=0)
+
+
+@every_objective
+def test_weights_of_zero_move_nothing(section):
+    batch = batch_pairs(pair._replace(weight=0.0) for pair in PAIRS)
+    objective, outputs = build_objective(section), outputs_of(batch)
+    loss = objective(outputs, batch)
+    loss.sum.backward()
+    assert objective.count(batch) == loss.sum.item() == outputs.logps_NT.grad.abs().sum() == 0.0
+
+
+@every_objective
+def test_a_pair_of_weight_two_is_the_pair_twice_and_of_weight_zero_is_absent(section):
+    objective = build_objective(section)
+    weighted = batch_pairs([PAIRS[0]._replace(weight=2.0), PAIRS[2], PAIRS[4]._replace(weight=0.0)])
+    written_out = batch_pairs([PAIRS[0], PAIRS[0], PAIRS[2]])
+    assert objective.count(weighted) == objective.count(written_out)
+    torch.testing.assert_close(
+        objective(outputs_of(weighted), weighted).sum,
+        objective(outputs_of(written_out), written_out).sum,
+        rtol=1e-12,
+        atol=0,
+    )
+
+
+@every_objective
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("extreme", [0, 1], ids=["chosen", "rejected"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_finite_at_extreme_log_ratios(section, batch, dtype, extreme, sign):
+    """A completion certain under one of the two and e^-10000 under the other."""
+    zeros = torch.zeros(3, 3, dtype=dtype)
+    far = zeros.clone()
+    far[extreme, 0] = -1e4
+    logps_NT, reference_NT = (zeros, far) if sign > 0 else (far, zeros)
+    outputs = Outputs(logps_NT.clone().requires_grad_(), reference_NT, torch.tensor(LENGTHS))
+    loss = build_objective(section)(outputs, batch)
+    loss.sum.backward()
+    assert loss.sum.isfinite()
+    assert outputs.logps_NT.grad.isfinite().all()
 
 
 # ------------------------------------------------------------------ DPO
@@ -132,53 +348,332 @@ def test_sft_is_the_same_without_the_rejected_side(batch):
     torch.testing.assert_close(objective(only_chosen, alone).sum, objective(outputs, batch).sum)
 
 
-# ------------------------------------------------------------------ every objective
+# ------------------------------------------------------------------ one pair at a time
 
 
-@every_objective
-def test_gradient_goes_through_the_policy_only(section, batch):
-    outputs = make_outputs()
-    outputs.reference_logps_NT.requires_grad_()
-    build_objective(section)(outputs, batch).sum.backward()
-    assert outputs.logps_NT.grad.abs().sum() > 0
-    assert outputs.reference_logps_NT.grad is None
+def loss_of_pair(section, chosen: float, rejected: float):
+    """(loss, gradient wrt a⁺, gradient wrt a⁻) of one pair with these log-ratios, one token a side."""
+    batch = batch_pairs([EncodedPair((9,), (1,), (2,))])
+    logps_NT = torch.tensor([[chosen], [rejected]], dtype=torch.float64, requires_grad=True)
+    outputs = Outputs(logps_NT, torch.zeros(2, 1, dtype=torch.float64), batch.lengths_N)
+    loss = build_objective(section)(outputs, batch).sum
+    loss.backward()
+    return loss.item(), *logps_NT.grad[:, 0].tolist()
 
 
-@every_objective
-def test_padding_changes_nothing(section, batch):
-    objective = build_objective(section)
-    narrow, wide = make_outputs(), make_outputs(num_columns=9)
+GRID = [(0.5, 0.3), (0.5, -0.3), (-0.3, 0.5), (-2.0, -1.0), (3.0, -4.0), (0.0, 1.0)]
+on_a_grid = pytest.mark.parametrize(("chosen", "rejected"), GRID)
+
+
+@on_a_grid
+@pytest.mark.parametrize("section", [CDPO(beta=0.1, label_smoothing=0), DPOP(beta=0.1)])
+def test_a_correction_of_zero_is_dpo(section, chosen, rejected):
+    """No smoothing; no penalty, since the chosen side has gained."""
+    if section.kind == "dpop":
+        chosen = abs(chosen) + 0.1
+    assert loss_of_pair(section, chosen, rejected) == pytest.approx(
+        loss_of_pair(DPO(), chosen, rejected), rel=1e-12
+    )
+
+
+@on_a_grid
+def test_robust_dpo_is_dpo_on_average_over_flipped_labels(chosen, rejected):
+    section = RobustDPO(beta=0.1, label_smoothing=0.3)
+    kept, *_ = loss_of_pair(section, chosen, rejected)
+    flipped, *_ = loss_of_pair(section, rejected, chosen)
+    clean, *_ = loss_of_pair(DPO(), chosen, rejected)
+    assert 0.7 * kept + 0.3 * flipped == pytest.approx(clean, rel=1e-12)
+
+
+def test_cdpo_is_smallest_where_the_policy_is_as_sure_as_the_labels():
+    at_minimum = math.log(0.9 / 0.1) / 0.1
+    _, slope, _ = loss_of_pair(CDPO(label_smoothing=0.1), at_minimum, 0.0)
+    assert slope == pytest.approx(0, abs=1e-15)
+
+
+@on_a_grid
+def test_exo_is_the_kl_from_the_policy_s_preference_to_the_labels(chosen, rejected):
+    right = 1 / (1 + math.exp(-0.1 * (chosen - rejected)))
+    kl = right * math.log(right / 0.8) + (1 - right) * math.log((1 - right) / 0.2)
+    section = EXO(label_smoothing=0.2)
+    assert loss_of_pair(section, chosen, rejected)[0] == pytest.approx(kl, rel=1e-12)
+
+
+@on_a_grid
+def test_alpha_divergence_goes_from_reverse_to_forward_kl(chosen, rejected):
+    def of(**options):
+        return loss_of_pair(FDPO(**options), chosen, rejected)[0]
+
+    near_reverse = of(divergence="alpha", alpha=1e-7)
+    assert near_reverse == pytest.approx(loss_of_pair(DPO(), chosen, rejected)[0], abs=1e-6)
+    near_forward = of(divergence="alpha", alpha=1 - 1e-9)
+    assert near_forward == pytest.approx(of(divergence="forward_kl"), abs=1e-7)
+
+
+def test_js_bounds_what_the_chosen_side_can_gain():
+    assert loss_of_pair(FDPO(), 1e3, 0.0)[0] == pytest.approx(
+        math.log1p(math.exp(-0.1 * LOG_2)), rel=1e-12
+    )
+
+
+@on_a_grid
+def test_ipo_and_hinge_are_their_equations(chosen, rejected):
+    assert loss_of_pair(IPO(beta=0.2), chosen, rejected)[0] == pytest.approx(
+        (chosen - rejected - 2.5) ** 2
+    )
+    assert loss_of_pair(Hinge(beta=0.5), chosen, rejected)[0] == pytest.approx(
+        max(0, 1 - 0.5 * (chosen - rejected))
+    )
+
+
+def test_dpop_pays_for_an_unlearnt_chosen_side():
+    # a⁺ = −0.2, a⁻ = −1, λ = 50, β = 0.3: z = 0.3 · (−0.2 + 1 − 50 · 0.2) = −2.76
+    loss, to_chosen, to_rejected = loss_of_pair(DPOP(), -0.2, -1.0)
+    assert loss == pytest.approx(math.log1p(math.exp(2.76)), rel=1e-12)
+    assert to_chosen == pytest.approx(-51 * to_rejected, rel=1e-12)
+
+
+def test_dpop_s_first_step_is_dpo_s():
+    assert loss_of_pair(DPOP(beta=0.1), 0.0, 0.0) == loss_of_pair(DPO(), 0.0, 0.0)
+
+
+def test_rpo_is_dpo_plus_sft_per_completion():
+    batch = batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+    dpo, sft, rpo = (
+        build_objective(section)(outputs, batch).sum
+        for section in (DPO(), SFT(mean_over="completions"), RPO(nll_weight=0.3))
+    )
+    torch.testing.assert_close(rpo, dpo + 0.3 * sft, rtol=1e-12, atol=0)
+
+
+def test_losses_per_token_are_those_of_whole_completions_over_equal_lengths():
+    batch = batch_pairs([EncodedPair((1,), (1, 2, 3, 4), (5, 6, 7, 8))])
+    outputs = outputs_of(batch)
+
+    def of(section):
+        return build_objective(section)(outputs, batch).sum.item()
+
+    assert of(DPONorm(beta=2.0)) == pytest.approx(of(DPO(beta=0.5)), rel=1e-12)
+    # (m/4 − 1/2β)² = (m − 1/(2·β/4))² / 16
+    assert of(IPONorm(beta=2.0)) == pytest.approx(of(IPO(beta=0.5)) / 16, rel=1e-12)
+
+
+def test_simpo_without_a_margin_is_dpo_per_token_without_a_reference():
+    batch = batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+    flat = outputs._replace(reference_logps_NT=torch.zeros_like(outputs.reference_logps_NT))
     torch.testing.assert_close(
-        objective(wide, batch).sum, objective(narrow, batch).sum, rtol=0, atol=1e-14
+        build_objective(SimPO(gamma=0.0))(outputs._replace(reference_logps_NT=None), batch).sum,
+        build_objective(DPONorm(beta=2.0))(flat, batch).sum,
+        rtol=1e-12,
+        atol=0,
     )
 
 
-@every_objective
-def test_weights_of_zero_move_nothing(section, batch):
-    outputs = make_outputs()
-    silent = replace(
-        batch,
-        pair_weights_P=torch.zeros_like(batch.pair_weights_P),
-        weights_N=torch.zeros_like(batch.weights_N),
+def test_orpo_by_hand():
+    # One token a side: p⁺ = 1/2, odds 1; p⁻ = 1/5, odds 1/4. Log odds ratio log 4.
+    loss, *_ = loss_of_pair(ORPO(), math.log(1 / 2), math.log(1 / 5))
+    assert loss == pytest.approx(math.log(2) + 0.1 * math.log1p(1 / 4), rel=1e-12)
+
+
+# ------------------------------------------------------------------ BCO's reward shift
+
+
+def test_bco_of_a_pair_shifted_to_its_middle_is_dpo_of_half_beta_twice():
+    objective, batch = build_objective(BCO(beta=0.2)), batch_pairs([PAIRS[0]])
+    outputs = outputs_of(batch)
+    rewards = 0.2 * outputs.log_ratios_N.detach()
+    objective.load_state_dict({"delta": float(rewards.mean())})
+    dpo = build_objective(DPO(beta=0.1))
+    torch.testing.assert_close(
+        objective(outputs, batch).sum, 2 * dpo(outputs, batch).sum, rtol=1e-12, atol=0
     )
-    objective = build_objective(section)
-    objective(outputs, silent).sum.backward()
-    assert objective.count(silent) == 0.0
-    assert outputs.logps_NT.grad.abs().sum() == 0.0
 
 
-@every_objective
-@pytest.mark.parametrize("ratio", [1e4, -1e4])
-def test_finite_in_bfloat16_at_extreme_log_ratios(section, batch, ratio):
-    logps_NT = torch.tensor([[ratio, 0, 0], [0, 0, 0], [0, 0, 0]], dtype=torch.bfloat16)
-    outputs = Outputs(logps_NT.requires_grad_(), torch.zeros_like(logps_NT), torch.tensor(LENGTHS))
-    loss = build_objective(section)(outputs, batch)
-    loss.sum.backward()
-    assert loss.sum.isfinite()
-    assert outputs.logps_NT.grad.isfinite().all()
+def test_bco_s_shift_moves_after_a_step_and_survives_a_checkpoint():
+    objective = build_objective(BCO(shift_decay=0.75))
+    # ¾·0 + ¼·(0.6 + 0.2)/2 = 0.1, then ¾·0.1 + ¼·(0.8 − 0.4)/2 = 0.125
+    objective.after_step({"rewards/chosen": 0.6, "rewards/rejected": 0.2})
+    assert objective.state_dict() == {"delta": pytest.approx(0.1)}
+    objective.after_step({"rewards/chosen": 0.8, "rewards/rejected": -0.4})
+    resumed = build_objective(BCO(shift_decay=0.75))
+    resumed.load_state_dict(objective.state_dict())
+    assert resumed.state_dict() == {"delta": pytest.approx(0.125)}
+
+
+def test_what_an_objective_learnt_from_steps_is_in_the_checkpoint(tmp_path):
+    """Stopped at step 2 and called again, BCO gives the losses of the unbroken run."""
+    path = save_tiny_model(tmp_path / "model", "gpt2")
+    config = TrainConfig(objective=BCO(beta=1.0), learning_rate=1e-2, per_device_train_batch_size=2)
+
+    def run(run_dir, stop_at):
+        losses = []
+
+        def stop():
+            return len(losses) == stop_at
+
+        policy = load_policy(ModelConfig(model_name_or_path=str(path)))
+        train(
+            policy,
+            text_pairs(8),
+            config,
+            run_dir=tmp_path / run_dir,
+            seed=0,
+            on_step=lambda report: losses.append((report.loss, report.metrics["delta"])),
+            should_stop=stop,
+        )
+        return losses
+
+    unbroken = run("unbroken", None)
+    # 0 at the first step, and after it, since the first step starts at the reference.
+    assert len({delta for _, delta in unbroken}) == 3
+    assert run("broken", 2) + run("broken", None) == unbroken
+
+
+# ------------------------------------------------------------------ MinorDPO and MinorSFT
+
+
+@on_a_grid
+def test_minor_dpo_is_dpo_until_the_rejected_side_is_below_the_reference(chosen, rejected):
+    minor = loss_of_pair(MinorDPO(), chosen, rejected)
+    if rejected >= 0:
+        assert minor == pytest.approx(loss_of_pair(DPO(), chosen, rejected), rel=1e-15)
+    else:
+        alone = math.log1p(math.exp(-0.1 * chosen))
+        assert minor[0] == pytest.approx(alone, rel=1e-12)
+        assert minor[2] == 0.0
+        assert minor[0] > loss_of_pair(DPO(), chosen, rejected)[0]
+
+
+def test_minor_dpo_s_first_step_is_dpo_s():
+    """a⁻ is exactly 0 then for every pair; `relu` would take the slope 0, `maximum` ½."""
+    assert loss_of_pair(MinorDPO(), 0.0, 0.0) == loss_of_pair(DPO(), 0.0, 0.0)
+    assert loss_of_pair(MinorDPO(), 0.0, 0.0)[1:] == (-0.05, 0.05)
+
+
+def test_minor_dpo_is_continuous_and_monotone():
+    at_zero, *_ = loss_of_pair(MinorDPO(), 0.4, 0.0)
+    for near in (1e-9, -1e-9):
+        assert loss_of_pair(MinorDPO(), 0.4, near)[0] == pytest.approx(at_zero, abs=1e-9)
+    for chosen, rejected in GRID:
+        _, to_chosen, to_rejected = loss_of_pair(MinorDPO(), chosen, rejected)
+        assert to_chosen < 0 <= to_rejected
+
+
+@pytest.mark.parametrize(
+    ("rejected", "loss", "gradients"),
+    [
+        (0.3, 0.6831971797, (-0.0495000167, 0.0495000167)),
+        (-0.3, 0.6684596480, (-0.0487502604, 0.0)),
+    ],
+)
+def test_minor_dpo_golden_numbers(rejected, loss, gradients):
+    found, *slopes = loss_of_pair(MinorDPO(beta=0.1), 0.5, rejected)
+    assert found == pytest.approx(loss, abs=1e-10)
+    assert slopes == pytest.approx(gradients, abs=1e-10)
+    assert loss_of_pair(DPO(beta=0.1), 0.5, -0.3)[0] == pytest.approx(0.6539469673, abs=1e-10)
+
+
+def test_minor_dpo_is_not_antisymmetric():
+    """DPO's two losses of a pair and its mirror image differ by the margin; MinorDPO's don't."""
+    dpo, minor = (
+        loss_of_pair(section, -0.3, 0.5)[0] - loss_of_pair(section, 0.5, -0.3)[0]
+        for section in (DPO(beta=0.1), MinorDPO(beta=0.1))
+    )
+    assert dpo == pytest.approx(0.1 * 0.8, rel=1e-12)
+    assert abs(minor - 0.1 * 0.8) > 0.01
+
+
+def test_minor_dpo_logs_unclamped_rewards_and_the_open_gates():
+    batch = batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+    metrics = build_objective(MinorDPO())(outputs, batch).metrics
+    rejected_P = outputs.log_ratios_N.detach()[batch.rejected_P]
+    assert 0 < (rejected_P < 0).sum() < 8, "the case should have both"
+    torch.testing.assert_close(metrics["rewards/rejected"], 0.1 * rejected_P)
+    assert metrics["gate_open"].tolist() == (rejected_P >= 0).float().tolist()
+
+
+def slope_of_minor_sft(log_ratio: float, num_tokens: int = 7, beta: float = 0.1) -> float:
+    """dL/da of one completion."""
+    ids = tuple(range(num_tokens))
+    batch = batch_pairs([EncodedPair((9,), ids, ids)], with_rejected=False)
+    logps_NT = torch.full((1, num_tokens), log_ratio / num_tokens, dtype=torch.float64)
+    outputs = Outputs(logps_NT.requires_grad_(), torch.zeros_like(logps_NT), batch.lengths_N)
+    build_objective(MinorSFT(beta=beta))(outputs, batch).sum.backward()
+    return logps_NT.grad[0, 0].item()
+
+
+def test_minor_sft_fades_from_sft_to_nothing():
+    assert slope_of_minor_sft(0.0) == pytest.approx(-1 / 7, rel=1e-15)
+    assert slope_of_minor_sft(0.4) == pytest.approx(-0.1400003809, abs=1e-10)
+    assert slope_of_minor_sft(1e3) == pytest.approx(0, abs=1e-12)
+    assert slope_of_minor_sft(-1e3) == pytest.approx(-2 / 7, rel=1e-12)
+
+
+def test_minor_sft_s_gradient_at_the_reference_is_sft_s():
+    batch = batch_pairs(PAIRS, with_rejected=False)
+    gradients = []
+    for section in (MinorSFT(), SFT(mean_over="completions")):
+        outputs = outputs_of(batch, at_reference=True)
+        build_objective(section)(outputs, batch).sum.backward()
+        gradients.append(outputs.logps_NT.grad)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-12, atol=0)
 
 
 # ------------------------------------------------------------------ TRL
+
+
+TRL_GOLDEN = json.loads((GOLDEN_DIR / "trl_1_16.json").read_text())
+
+
+def trl_batch() -> Batch:
+    """Six pairs with completions of the recorded lengths, chosen ones first."""
+    lengths = TRL_GOLDEN["lengths"]
+    num_pairs = len(lengths["chosen"])
+    ids = [tuple(range(length)) for length in lengths["chosen"] + lengths["rejected"]]
+    return Batch(
+        prompts=((9,),),
+        completions=tuple(ids),
+        prompt_of_N=torch.zeros(2 * num_pairs, dtype=torch.long),
+        chosen_P=torch.arange(num_pairs),
+        rejected_P=num_pairs + torch.arange(num_pairs),
+        pair_weights_P=torch.ones(num_pairs),
+        weights_N=torch.tensor([1.0] * num_pairs + [0.0] * num_pairs),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "case", TRL_GOLDEN["cases"], ids=lambda case: f"{case['ours']['kind']}={case['trl']}"
+)
+def test_loss_and_gradient_equal_what_trl_gave(case, dtype):
+    """`python -m tests.golden.record_trl` records them anew, by TRL's own code."""
+    if dtype not in case:
+        pytest.skip("TRL has no such case")
+    batch = trl_batch()
+    tables = {
+        name: torch.tensor(table, dtype=getattr(torch, dtype))
+        for name, table in TRL_GOLDEN["inputs"].items()
+    }
+    logps_NT = tables["logps"].requires_grad_()
+    outputs = Outputs(logps_NT, tables["reference_logps"], batch.lengths_N)
+    objective = build_objective(TypeAdapter(Objective).validate_python(case["ours"]))
+    loss = objective(outputs, batch).sum / objective.count(batch)
+    if case.get("part") == "odds":
+        loss = loss + (outputs.logps_N / outputs.lengths_N)[batch.chosen_P].mean()
+    loss.backward()
+    mask = torch.arange(logps_NT.shape[1]) < batch.lengths_N[:, None]
+    theirs = case[dtype]
+    # TRL has ORPO's logarithms and EXO's ε in float32 whatever it is given.
+    exact = dtype == "float64" and case["ours"]["kind"] not in {"orpo", "exo"}
+    assert loss.item() == pytest.approx(
+        theirs["loss"], rel=1e-12 if exact else 1e-6, abs=1e-6 * (not exact)
+    )
+    gradient_NT = torch.tensor(theirs["gradient"], dtype=logps_NT.dtype)
+    # A gradient at padding is one of ours or TRL's that nothing reads.
+    torch.testing.assert_close(logps_NT.grad * mask, gradient_NT * mask, rtol=1e-6, atol=1e-7)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,8 @@ IsolationKind = Literal["auto", "S3", "S2", "S1", "S0"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+FlipRate = Annotated[float, Field(ge=0.0, lt=0.5)]
+"""Share of labels that are wrong; at one half they would say nothing."""
 
 
 class Section(BaseModel):
@@ -247,21 +249,236 @@ class PairsConfig(Section):
     """Programs with the same syntax tree count once."""
 
 
-class DPO(Section):
+class LogRatioSection(Section):
+    """What every objective on log-ratios to the reference reads. The published defaults of β differ: see each."""
+
+    beta: Positive = 0.1
+    """Scales log-ratios (nats), 0.01-0.5; smaller lets the policy go further. 0.1 is the field's habit."""
+
+
+class DPO(LogRatioSection):
     """Direct preference optimisation (arXiv 2305.18290), the objective of arXiv 2410.18585."""
 
     kind: Literal["dpo"] = "dpo"
-    beta: Positive = 0.1
-    """0.01-0.5; 0.1 is the field's habit."""
+
+
+class CDPO(LogRatioSection):
+    """DPO with smoothed labels: conservative DPO (arXiv 2305.18290's authors' note)."""
+
+    kind: Literal["cdpo"] = "cdpo"
+    label_smoothing: FlipRate = 0.1
+    """Share of pairs whose label is believed to be wrong; the note's example."""
+
+
+class RobustDPO(LogRatioSection):
+    """DPO whose expected loss under flipped labels is DPO's under true ones (arXiv 2403.00409)."""
+
+    kind: Literal["robust"] = "robust"
+    beta: Positive = 0.01
+    """The paper's, appendix B."""
+    label_smoothing: FlipRate = 0.1
+    """Share of pairs whose label is flipped; section 6 of the paper."""
+
+
+class Hinge(LogRatioSection):
+    """A hinge on DPO's margin (SLiC, arXiv 2305.10425, on log-ratios as in arXiv 2309.06657)."""
+
+    kind: Literal["hinge"] = "hinge"
+
+
+class IPO(LogRatioSection):
+    """Squared distance of the margin from 1/2β, on sums of log-probs (arXiv 2310.12036, equation 17)."""
+
+    kind: Literal["ipo"] = "ipo"
+
+
+class IPONorm(LogRatioSection):
+    """IPO on means over tokens, as TRL computes it and the paper's authors told TRL that they did."""
+
+    kind: Literal["ipo_norm"] = "ipo_norm"
+
+
+class DPONorm(LogRatioSection):
+    """DPO on means over tokens (Tülu 3, arXiv 2411.15124)."""
+
+    kind: Literal["dpo_norm"] = "dpo_norm"
+    beta: Positive = 5.0
+    """Per nat and token; the paper's, 2-15."""
+
+
+class EXO(LogRatioSection):
+    """KL from the policy's preference to the labels' (arXiv 2402.00856)."""
+
+    kind: Literal["exo"] = "exo"
+    label_smoothing: Annotated[float, Field(gt=0.0, lt=0.5)] = 1e-3
+    """ε of the paper; above 0, or the loss is infinite."""
+
+
+class DiscoPOP(LogRatioSection):
+    """The logistic and exponential losses blended by the margin (arXiv 2406.08414)."""
+
+    kind: Literal["discopop"] = "discopop"
+    beta: Positive = 0.05
+    """The paper's, appendix B.1."""
+    tau: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    """Temperature of the blend, the paper's; below 1, or the loss has no bound on wrong pairs."""
+
+
+class FDPO(LogRatioSection):
+    """DPO under another divergence than the reverse KL (arXiv 2309.16240)."""
+
+    kind: Literal["f_dpo"] = "f_dpo"
+    divergence: Literal["forward_kl", "js", "alpha"] = "js"
+    """`js` is the paper's best trade of reward for diversity; reverse KL is `dpo`."""
+    alpha: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Of the `alpha` divergence: near 0 the reverse, near 1 the forward KL; the paper's 0.3, 0.5, 0.7."""
+
+    @model_validator(mode="after")
+    def _alpha_with_its_divergence(self) -> FDPO:
+        if (self.divergence == "alpha") != (self.alpha is not None):
+            raise ValueError(
+                "alpha belongs to divergence: alpha, and to no other: set both or neither"
+            )
+        return self
+
+
+class NCA(LogRatioSection):
+    """Noise-contrastive alignment of a pair (arXiv 2402.05369)."""
+
+    kind: Literal["nca"] = "nca"
+    beta: Positive = 0.01
+    """The paper's α, appendix C."""
+
+
+class APOZero(LogRatioSection):
+    """Chosen up, rejected down (arXiv 2408.06266): for chosen programs better than the policy's own."""
+
+    kind: Literal["apo_zero"] = "apo_zero"
+
+
+class APODown(LogRatioSection):
+    """Both down, rejected further (arXiv 2408.06266): for chosen programs worse than the policy's own."""
+
+    kind: Literal["apo_down"] = "apo_down"
+
+
+class SPPOHard(LogRatioSection):
+    """Self-play preference optimisation with certain labels (arXiv 2405.00675)."""
+
+    kind: Literal["sppo_hard"] = "sppo_hard"
+    beta: Positive = 0.001
+    """1/η; the paper's η is 1000."""
+
+
+class BCO(LogRatioSection):
+    """Binary classification of chosen and rejected with a reward shift (arXiv 2404.04656)."""
+
+    kind: Literal["bco"] = "bco"
+    beta: Positive = 0.01
+    """The paper's, appendix C."""
+    shift_decay: Annotated[float, Field(ge=0.0, lt=1.0)] | None = 0.9
+    """Of the reward shift's moving average over steps; None holds the shift at 0, as TRL's `bco_pair` does."""
+
+
+class DPOP(LogRatioSection):
+    """DPO-positive (Smaug, arXiv 2402.13228): DPO that pays for an unlearnt chosen side."""
+
+    kind: Literal["dpop"] = "dpop"
+    beta: Positive = 0.3
+    """The paper's."""
+    penalty: Positive = 50.0
+    """λ of the paper, 5-500 there."""
+
+
+class MinorDPO(LogRatioSection):
+    """DPO that stops pushing a rejected side below the reference (arXiv 2408.09834)."""
+
+    kind: Literal["minor_dpo"] = "minor_dpo"
+
+
+class RPO(LogRatioSection):
+    """DPO plus the chosen side's likelihood per token (arXiv 2404.19733)."""
+
+    kind: Literal["rpo"] = "rpo"
+    nll_weight: Positive = 1.0
+    """α of the paper."""
+
+
+class AOT(LogRatioSection):
+    """Alignment by optimal transport: sorted margins of the policy over sorted margins of the reference
+    (arXiv 2406.05882)."""
+
+    kind: Literal["aot"] = "aot"
+
+
+class AOTUnpaired(LogRatioSection):
+    """Sorted chosen over sorted rejected log-ratios (arXiv 2406.05882)."""
+
+    kind: Literal["aot_unpaired"] = "aot_unpaired"
+
+
+class SimPO(Section):
+    """The margin of log-probs per token, without a reference (arXiv 2405.14734)."""
+
+    kind: Literal["simpo"] = "simpo"
+    beta: Positive = 2.0
+    """Per nat and token; 2.0-2.5 in the paper, up to 10 in its later recipes."""
+    gamma: Annotated[float, Field(ge=0.0)] = 1.0
+    """Target margin, 0.3-1.6 in the paper."""
+
+
+class ORPO(Section):
+    """Likelihood of the chosen side plus an odds ratio, without a reference (arXiv 2403.07691)."""
+
+    kind: Literal["orpo"] = "orpo"
+    odds_weight: Positive = 0.1
+    """λ of the paper, 0.1-0.25; TRL calls it beta."""
 
 
 class SFT(Section):
-    """Token-mean likelihood of the chosen side: rejection-sampling fine-tuning, the paper's baseline."""
+    """Likelihood of the chosen side, once for every pair: the baseline of arXiv 2410.18585."""
 
     kind: Literal["sft"] = "sft"
+    mean_over: Literal["tokens", "completions"] = "tokens"
+    """`completions` gives each one the same weight however long, and counts as pairs do: for `sum`."""
 
 
-Objective = Annotated[DPO | SFT, Field(discriminator="kind")]
+class MinorSFT(LogRatioSection):
+    """SFT that fades as a completion leaves the reference (arXiv 2408.10642)."""
+
+    kind: Literal["minor_sft"] = "minor_sft"
+
+
+PlainObjective = Annotated[
+    DPO
+    | CDPO
+    | RobustDPO
+    | Hinge
+    | IPO
+    | IPONorm
+    | DPONorm
+    | EXO
+    | DiscoPOP
+    | FDPO
+    | NCA
+    | APOZero
+    | APODown
+    | SPPOHard
+    | BCO
+    | DPOP
+    | MinorDPO
+    | RPO
+    | AOT
+    | AOTUnpaired
+    | SimPO
+    | ORPO
+    | SFT
+    | MinorSFT,
+    Field(discriminator="kind"),
+]
+"""Losses of their own."""
+
+Objective = PlainObjective
 
 
 class Backprop(Section):

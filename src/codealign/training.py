@@ -221,6 +221,7 @@ class _State:
     evaluations: list[Evaluation] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     collapsed: bool = False
+    objective: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> _State:
@@ -245,6 +246,7 @@ class _Loop:
     ) -> None:
         self.policy, self.config, self.accelerator = policy, config, accelerator
         self.experience, self.run_dir, self.evaluate = experience, run_dir, evaluate
+        self.objective = objective
         # Before anything can move them: these weights are the reference.
         reference_hash = policy.reference_hash()
         spread(policy, accelerator)
@@ -310,6 +312,8 @@ class _Loop:
         finally:
             self.policy.train_mode(False)
         self.state.step += 1
+        self.objective.after_step(_means(result))
+        self.state.objective = self.objective.state_dict()
         self._record(result, batches, rate)
         if self._is_due(self.config.eval_steps) or self._is_last_step:
             self._evaluate()
@@ -362,6 +366,7 @@ class _Loop:
         self.state, self._saved_step = state, state.step
         self.policy.load_weights(saved.path)
         self.update.load_state_dict(read_update_state(saved.path))
+        self.objective.load_state_dict(state.objective)
         restore_generators(saved.path)
         logger.info("continuing from %s", saved.path.name)
 
@@ -443,8 +448,8 @@ class _Loop:
         self.state.collapsed = collapsed
 
     def _report(self, result: StepResult) -> StepReport:
-        means = {name: total / count for name, (total, count) in result.metrics.items() if count}
-        return StepReport(self.state.step, self.experience.num_steps, result.loss, means)
+        num_steps = self.experience.num_steps
+        return StepReport(self.state.step, num_steps, result.loss, _means(result))
 
     def _over_processes(self, number: int) -> int:
         if self.accelerator.num_processes == 1:
@@ -499,6 +504,10 @@ class _Loop:
             self.update.load_state_dict(read_update_state(self.checkpoints.path(best)))
             logger.info("the policy has the weights of step %d, the best on validation", best)
         return best
+
+
+def _means(result: StepResult) -> dict[str, float]:
+    return {name: total / count for name, (total, count) in result.metrics.items() if count}
 
 
 # ---------------------------------------------------------------- before the loop

@@ -1,7 +1,7 @@
 """The objectives, by the `kind` that a run file names.
 
-A new one is one file here, one line in the table, one class in `config`, one section in
-docs/objectives.md and one block of tests.
+A new one is one file here (or a class in the file of its family), one line in the table, one class in
+`config`, one section in docs/objectives.md and one block of tests.
 """
 
 from __future__ import annotations
@@ -10,13 +10,61 @@ from collections.abc import Callable
 from typing import Any
 
 from codealign import config
+from codealign.objectives.aot import AOTObjective, AOTUnpairedObjective
 from codealign.objectives.contract import Loss, Objective
 from codealign.objectives.dpo import DPOObjective
+from codealign.objectives.dpop import DPOPObjective
+from codealign.objectives.f_dpo import FDPOObjective
+from codealign.objectives.margins import (
+    CDPOObjective,
+    DiscoPOPObjective,
+    EXOObjective,
+    HingeObjective,
+    IPOObjective,
+    RobustDPOObjective,
+)
+from codealign.objectives.minor import MinorDPOObjective, MinorSFTObjective
+from codealign.objectives.per_token import (
+    DPONormObjective,
+    IPONormObjective,
+    ORPOObjective,
+    SimPOObjective,
+)
+from codealign.objectives.pointwise import (
+    APODownObjective,
+    APOZeroObjective,
+    BCOObjective,
+    NCAObjective,
+    SPPOHardObjective,
+)
+from codealign.objectives.rpo import RPOObjective
 from codealign.objectives.sft import SFTObjective
 
 OBJECTIVES: dict[type[config.Section], Callable[[Any], Objective]] = {
     config.DPO: DPOObjective,
+    config.CDPO: CDPOObjective,
+    config.RobustDPO: RobustDPOObjective,
+    config.Hinge: HingeObjective,
+    config.IPO: IPOObjective,
+    config.IPONorm: IPONormObjective,
+    config.DPONorm: DPONormObjective,
+    config.EXO: EXOObjective,
+    config.DiscoPOP: DiscoPOPObjective,
+    config.FDPO: FDPOObjective,
+    config.NCA: NCAObjective,
+    config.APOZero: APOZeroObjective,
+    config.APODown: APODownObjective,
+    config.SPPOHard: SPPOHardObjective,
+    config.BCO: BCOObjective,
+    config.DPOP: DPOPObjective,
+    config.MinorDPO: MinorDPOObjective,
+    config.RPO: RPOObjective,
+    config.AOT: AOTObjective,
+    config.AOTUnpaired: AOTUnpairedObjective,
+    config.SimPO: SimPOObjective,
+    config.ORPO: ORPOObjective,
     config.SFT: SFTObjective,
+    config.MinorSFT: MinorSFTObjective,
 }
 
 

@@ -10,7 +10,9 @@ changes no objective, and an objective's test is a few small tensors.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, Protocol
+import abc
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -31,17 +33,32 @@ class Loss(NamedTuple):
 class Objective(Protocol):
     """A loss over outputs. One small file each; see docs/objectives.md for how to add one."""
 
-    needs_reference: ClassVar[bool]
+    needs_reference: bool = False
     """False: reference log-probabilities are not computed and `Outputs` has none."""
-    needs_rejected: ClassVar[bool]
+    needs_rejected: bool = False
     """False: batches hold the chosen completions alone, which halves the work."""
-    needs_entropy: ClassVar[bool]
+    needs_entropy: bool = False
     """True: `Outputs.entropies_NT` is there, at the cost of one more product with the output layer."""
-    needs_kl: ClassVar[bool]
+    needs_kl: bool = False
     """True: `Outputs.kls_NT` is there too, at the cost of a forward of the reference; for adapters only."""
 
+    @abc.abstractmethod
     def count(self, batch: Batch) -> float:
         """What `Loss.sum` is a sum over (pairs, tokens, …), from the batch alone."""
-        ...
 
+    @abc.abstractmethod
     def __call__(self, outputs: Outputs, batch: Batch) -> Loss: ...
+
+    def after_step(self, means: Mapping[str, float]) -> None:
+        """Learn the metrics of an optimiser step that is done, averaged over all its microbatches and processes.
+
+        For what changes from step to step and never within one, so that it does not matter how a step is
+        cut into microbatches.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `after_step` has learnt, as plain JSON values, for a checkpoint."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`."""

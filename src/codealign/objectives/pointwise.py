@@ -1,0 +1,108 @@
+"""Losses that judge each side of a pair by itself, so that a pair can't be won by sinking both sides.
+
+a⁺ and a⁻ are the log-ratios of the sides to the reference.
+
+Axes: P pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from codealign.batches import Batch, Outputs
+from codealign.config import BCO, NCA, APODown, APOZero, SPPOHard
+from codealign.objectives.pairwise import LogRatioObjective
+
+
+class NCAObjective(LogRatioObjective[NCA]):
+    """Noise contrastive alignment of a pair (arXiv 2402.05369, section 4.1).
+
+        L = − log σ(βa⁺) − ½ log σ(−βa⁺) − ½ log σ(−βa⁻)
+
+    2 log 2 at the reference.
+    """
+
+    def losses(self, chosen_P: Tensor, rejected_P: Tensor) -> Tensor:
+        chosen_P, rejected_P = self.config.beta * chosen_P, self.config.beta * rejected_P
+        noise_P = F.logsigmoid(-chosen_P) + F.logsigmoid(-rejected_P)
+        return -F.logsigmoid(chosen_P) - 0.5 * noise_P
+
+
+class APOZeroObjective(LogRatioObjective[APOZero]):
+    """Anchored preference optimisation, zero (arXiv 2408.06266, equation 7).
+
+        L = 1 − σ(βa⁺) + σ(βa⁻)
+
+    Chosen up and rejected down, both most at the reference and fading away from it. 1 at the reference.
+    """
+
+    def losses(self, chosen_P: Tensor, rejected_P: Tensor) -> Tensor:
+        beta = self.config.beta
+        return (-beta * chosen_P).sigmoid() + (beta * rejected_P).sigmoid()
+
+
+class APODownObjective(LogRatioObjective[APODown]):
+    """Anchored preference optimisation, down (arXiv 2408.06266, equation 8).
+
+        L = σ(βa⁺) + 1 − σ(β(a⁺ − a⁻))
+
+    Lowers both sides, the rejected one more. 1 at the reference.
+    """
+
+    def losses(self, chosen_P: Tensor, rejected_P: Tensor) -> Tensor:
+        beta = self.config.beta
+        return (beta * chosen_P).sigmoid() + (beta * (rejected_P - chosen_P)).sigmoid()
+
+
+class SPPOHardObjective(LogRatioObjective[SPPOHard]):
+    """Self-play preference optimisation (arXiv 2405.00675, equation 4.7), the winner's probability being 1.
+
+        L = ( a⁺ − 1/2β )² + ( a⁻ + 1/2β )²
+
+    The paper's η is 1/β. 1/2β² at the reference, half a million nats² at the paper's η: look at the
+    gradient, not at the loss. Left out: estimated probabilities and the outer loop of self-play.
+    """
+
+    def losses(self, chosen_P: Tensor, rejected_P: Tensor) -> Tensor:
+        target = 1 / (2 * self.config.beta)
+        return (chosen_P - target).square() + (rejected_P + target).square()
+
+
+@dataclass(frozen=True)
+class BCOObjective(LogRatioObjective[BCO]):
+    """Binary classifier optimisation (arXiv 2404.04656, section 4).
+
+        L = − log σ(βa⁺ − δ) − log σ(−(βa⁻ − δ)),   δ = ½ ( mean of βa⁺ + mean of βa⁻ )
+
+    δ is a moving average over optimiser steps. It moves after a step, by the means over all the step's pairs,
+    and is a constant within one: however a step is cut into microbatches, the loss is the same. At the
+    reference δ is 0 and the loss 2 log 2. Left out: the density ratio for unpaired data of two sources.
+    """
+
+    shift: dict[str, float] = field(default_factory=lambda: {"delta": 0.0})
+
+    def losses(self, chosen_P: Tensor, rejected_P: Tensor) -> Tensor:
+        beta, delta = self.config.beta, self.shift["delta"]
+        return -F.logsigmoid(beta * chosen_P - delta) - F.logsigmoid(delta - beta * rejected_P)
+
+    def metrics(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        metrics = super().metrics(outputs, batch)
+        delta_P = metrics["rewards/chosen"].new_full((batch.num_pairs,), self.shift["delta"])
+        return metrics | {"delta": delta_P}
+
+    def after_step(self, means: Mapping[str, float]) -> None:
+        decay = self.config.shift_decay
+        if decay is not None:
+            now = (means["rewards/chosen"] + means["rewards/rejected"]) / 2
+            self.shift["delta"] = decay * self.shift["delta"] + (1 - decay) * now
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.shift)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.shift.update(state)
