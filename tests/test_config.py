@@ -60,7 +60,7 @@ def test_a_choice_that_does_not_exist_names_the_nearest_or_all() -> None:
     assert "train.objective: no kind 'dpoo', did you mean 'dpo'?" in refusal(
         {"train": {"objective": {"kind": "dpoo"}}}
     )
-    assert "train.objective: no kind 'zzz', there is dpo, sft" in refusal(
+    assert "train.objective: no kind 'zzz', there is dpo, cdpo, robust" in refusal(
         {"train": {"objective": {"kind": "zzz"}}}
     )
 
