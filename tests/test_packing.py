@@ -14,6 +14,7 @@ from model_fixtures import save_tiny_model
 
 from codealign.batches import EncodedPair, batch_pairs
 from codealign.config import ModelConfig, TrainConfig
+from codealign.errors import DataError
 from codealign.experience import PairExperience
 from codealign.packing import plan
 from codealign.policy import load_policy
@@ -156,3 +157,30 @@ def test_how_a_step_is_shared_out_moves_no_weight(tmp_path: Path, objective: str
         assert losses[name] == pytest.approx(losses["whole"], abs=1e-5)
         assert norms[name] == pytest.approx(norms["whole"], rel=1e-3)
         torch.testing.assert_close(weights[name], weights["whole"], rtol=0, atol=2e-5)
+
+
+def test_a_step_counts_the_pairs_of_all_processes_where_it_is_told_to() -> None:
+    pairs = [EncodedPair(ids(20, n), ids(9, 1), ids(9, 2)) for n in range(24)]
+    config = TrainConfig(per_device_train_batch_size=3, pairs_per_step=12)
+
+    def steps(num_processes: int) -> list[set[tuple[int, ...]]]:
+        ranks = [
+            PairExperience(
+                pairs, config, with_rejected=True, seed=0, rank=rank, num_processes=num_processes
+            )
+            for rank in range(num_processes)
+        ]
+        return [
+            {prompt for each in ranks for batch in each.batches(step) for prompt in batch.prompts}
+            for step in range(ranks[0].num_steps)
+        ]
+
+    assert steps(1) == steps(2) == steps(3)
+    assert [*map(len, steps(1))] == [12, 12]
+    with pytest.raises(DataError, match="12 pairs a step"):
+        steps(13)
+
+
+def test_how_many_pairs_a_step_has_is_said_once() -> None:
+    with pytest.raises(ValueError, match="leave one of them out"):
+        TrainConfig(pairs_per_step=8, gradient_accumulation_steps=2)

@@ -543,6 +543,9 @@ class TrainConfig(Section):
     per_device_train_batch_size: Count = 8
     """Pairs a microbatch."""
     gradient_accumulation_steps: Count = 1
+    pairs_per_step: Count | None = None
+    """Of all processes together. None: the product of the two above and the number of processes. With a number,
+    a run may go on with another number of processes; pairs a microbatch are layout then."""
     max_tokens_per_microbatch: Count | None = None
     """Share a step's pairs out by tokens instead: a microbatch holds as many as fit, each prompt and each
     completion counted once. This bounds memory; the step's pairs stay as many as the two settings above make."""
@@ -561,6 +564,15 @@ class TrainConfig(Section):
     collapse_log_ratio: float = -10.0
     """Mean chosen log-ratio (nats) below which the log and the report warn of collapse."""
     report_to: list[Tracker] = Field(default_factory=list[Tracker])
+
+    @model_validator(mode="after")
+    def _one_way_to_say_how_many(self) -> TrainConfig:
+        if self.pairs_per_step is not None and self.gradient_accumulation_steps != 1:
+            raise ValueError(
+                "pairs_per_step and gradient_accumulation_steps both say how many pairs a step has: "
+                "leave one of them out"
+            )
+        return self
 
 
 class EvalConfig(Section):

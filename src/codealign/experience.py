@@ -77,11 +77,17 @@ class PairExperience:
     ) -> None:
         self.pairs, self.with_rejected, self.seed = pairs, with_rejected, seed
         self.rank, self.num_processes, self.section = rank, num_processes, section
-        self.pairs_per_step = (
+        self.pairs_per_step = section.pairs_per_step or (
             section.per_device_train_batch_size
             * section.gradient_accumulation_steps
             * num_processes
         )
+        if self.pairs_per_step < num_processes:
+            raise DataError(
+                f"{self.pairs_per_step} pairs a step can't be shared by {num_processes} processes",
+                where="train.pairs_per_step",
+                cure="take more pairs a step, or use fewer processes",
+            )
         full, rest = divmod(len(pairs), self.pairs_per_step)
         # A step with fewer pairs than processes would leave one without a backward to join in.
         self._dropped = rest if rest < num_processes else 0

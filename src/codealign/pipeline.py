@@ -129,6 +129,8 @@ class Run:
         engine = {k: v for k, v in config["sample"]["engine"].items() if k not in SPEED_ONLY}
         judge = {key: config["judge"][key] for key in ("isolation", "limits", "extract")}
         train = {key: value for key, value in config["train"].items() if key not in SPEED_ONLY}
+        if train["pairs_per_step"] is not None:
+            del train["per_device_train_batch_size"]  # layout only
         seed = self.config.seed
         keys: dict[str, str] = {}
         keys["sample"] = _key(model, sample, engine, seed, _problems_hash(self.train_problems))
@@ -179,6 +181,7 @@ class Run:
 
 SPEED_ONLY = {
     "batch_size",
+    "max_tokens_per_microbatch",
     "max_cached_tokens",
     "concurrency",
     "timeout_s",

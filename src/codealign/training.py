@@ -67,6 +67,7 @@ UNSEEN_BY_WEIGHTS = {
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
     "max_tokens_per_microbatch",
+    "pairs_per_step",
     "reference_cache",
 }
 """Settings that may change between two halves of a run; how many pairs a step has may not."""

@@ -93,7 +93,8 @@ def _update_text(train: Mapping[str, Any]) -> str:
         parts.append(
             f"{train['num_train_epochs']} epoch{'' if train['num_train_epochs'] == 1 else 's'}"
         )
-    size = train.get("per_device_train_batch_size", 0) * train.get("gradient_accumulation_steps", 1)
+    each = train.get("per_device_train_batch_size", 0) * train.get("gradient_accumulation_steps", 1)
+    size = train.get("pairs_per_step") or each
     if size:
         parts.append(f"{size} pairs a step")
     return ", ".join(part for part in parts if part)
