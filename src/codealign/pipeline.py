@@ -246,9 +246,40 @@ def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def sample_stage(run: Run) -> None:
     """Draw completions of the training problems from the base policy."""
-    stage = run.stage("sample")
-    if stage.done:
+    if not run.stage("sample").done:
+        for _ in _sampled(run):
+            pass
+
+
+def sample_and_judge(run: Run) -> None:
+    """Draw completions and judge them as they come: the one is the accelerator's work, the other the cores'.
+
+    Does nothing once sampling is done. `judge_stage` comes after it, for what is left, and says that all is judged.
+    """
+    if run.stage("sample").done:
         return
+    stage = run.stage("judge")
+    judged = {(verdict.task_id, verdict.sample_index) for verdict in _judged(stage.shards)}
+    before = [
+        row
+        for row in run.stage("sample").shards.read(Completion)
+        if (row.task_id, row.sample_index) not in judged
+    ]
+    with stage:
+        verdicts = judge_completions(
+            run.train_problems,
+            itertools.chain(before, _sampled(run)),
+            run.judge,
+            run.config.judge.extract,
+        )
+        for chunk in in_chunks(verdicts, APPEND_EVERY):
+            stage.shards.append(chunk)
+            stage.tick()
+
+
+def _sampled(run: Run) -> Iterator[Completion]:
+    """Draw what is missing; each completion is in its file before it is handed on."""
+    stage = run.stage("sample")
     from codealign.sampling import Request, SamplingParams, open_engine
 
     rows = stage.shards.read(Completion)
@@ -269,6 +300,7 @@ def sample_stage(run: Run) -> None:
             num_tokens += sum(len(row.completion_ids or ()) for row in chunk)
             stage.tick(num_tokens=num_tokens)
             advance(len(chunk))
+            yield from chunk
         stage.finish(num_completions=total, num_tokens=num_tokens)
 
 
@@ -278,11 +310,7 @@ def judge_stage(run: Run) -> None:
     if stage.done:
         return
     completions = run.require("sample").shards.read(Completion)
-    judged = {
-        (verdict.task_id, verdict.sample_index)
-        for verdict in stage.shards.read(Verdict)
-        if verdict.outcome != "not_judged"
-    }
+    judged = {(verdict.task_id, verdict.sample_index) for verdict in _judged(stage.shards)}
     waiting = [c for c in completions if (c.task_id, c.sample_index) not in judged]
     total = len(completions)
     with stage, run.progress.stage("judge", total, "programs", len(judged)) as advance:
@@ -500,6 +528,7 @@ def run_all(run: Run) -> None:
     run.check_leakage()
     if not run.stage("train").done:
         run.check_training()
+    sample_and_judge(run)
     for work in STAGE_FUNCTIONS.values():
         work(run)
 
