@@ -1,5 +1,6 @@
 """The whole loop on a handful of kata problems: it ends, says it is done, and survives being killed."""
 
+import contextlib
 import json
 import os
 import signal
@@ -10,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from codealign.config import KATA_POLICY
+from codealign import sampling
+from codealign.config import KATA_POLICY, load_run_config
+from codealign.pipeline import Run, judge_stage, sample_and_judge
+from codealign.progress import Progress
+from codealign.records import Completion
+from codealign.rundir import RunDir
 
 pytestmark = pytest.mark.skipif(
     not (KATA_POLICY / "model.safetensors").is_file(), reason="the packaged kata policy is missing"
@@ -55,7 +61,7 @@ def run_and_kill(run_dir: Path, seconds: float) -> None:
     process.wait()
 
 
-MEASURED = ("cpu_s", "wall_s", "peak_bytes", "retried")
+MEASURED = ("cpu_s", "system_s", "wall_s", "peak_bytes", "retried")
 """Columns that say how it went, not what came out."""
 
 
@@ -184,3 +190,44 @@ def test_another_learning_rate_redoes_training_alone_and_keeps_the_old_model(
     assert (run_dir / "model" / "model.safetensors").read_bytes() != old_weights
     kept = list((run_dir / "superseded").glob("train-*/model/model.safetensors"))
     assert [path.read_bytes() for path in kept] == [old_weights]
+
+
+def test_programs_are_judged_while_the_next_are_drawn(tmp_path: Path, monkeypatch) -> None:
+    """Interrupted late, it has verdicts on the first already; going on, nothing that was written is drawn again."""
+    config = load_run_config(None, ["problems.num_train=20", "sample.num_samples=8"])
+    drawn: list[tuple[str, int]] = []
+
+    class SlowEngine:
+        def __init__(self, stop_after: int) -> None:
+            self.stop_after = stop_after
+
+        def sample(self, requests, params):
+            for number, request in enumerate(requests):
+                if number == self.stop_after:
+                    raise KeyboardInterrupt
+                time.sleep(0.03)
+                drawn.append((request.task_id, request.sample_index))
+                yield Completion(
+                    task_id=request.task_id,
+                    sample_index=request.sample_index,
+                    completion=f"    return {request.sample_index}\n",
+                )
+
+    def num_verdicts() -> int:
+        return sum(path.read_text().count("\n") for path in tmp_path.glob("verdicts/*.jsonl"))
+
+    for stop_after in (130, 10**6):
+        engine = SlowEngine(stop_after)
+        monkeypatch.setattr(sampling, "open_engine", lambda *_, engine=engine: engine)
+        run = Run(config, RunDir(tmp_path), Progress(quiet=True))
+        run.__dict__["policy"] = None
+        with contextlib.suppress(KeyboardInterrupt):
+            sample_and_judge(run)
+        run.judge.close()
+        if stop_after == 130:
+            assert num_verdicts() >= 32
+    judge_stage(Run(config, RunDir(tmp_path), Progress(quiet=True)))
+    # The last chunk before the interruption had not been written.
+    assert 160 <= len(drawn) <= 160 + 32
+    assert num_verdicts() == 160
+    assert len({*drawn}) == 160
