@@ -13,16 +13,18 @@ a line in `AT_REFERENCE` for it.
 import json
 import math
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from golden.record import GOLDEN_DIR
 from model_fixtures import save_tiny_model, text_pairs
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from codealign.batches import Batch, EncodedPair, Outputs, batch_pairs
 from codealign.config import (
+    AOT,
     BCO,
     CDPO,
     DPO,
@@ -30,9 +32,12 @@ from codealign.config import (
     EXO,
     FDPO,
     IPO,
+    LDDPO,
+    NCA,
     ORPO,
     RPO,
     SFT,
+    WPO,
     DPONorm,
     Hinge,
     IPONorm,
@@ -42,6 +47,8 @@ from codealign.config import (
     Objective,
     RobustDPO,
     SimPO,
+    Sum,
+    Term,
     TrainConfig,
 )
 from codealign.experience import encode_pairs
@@ -121,6 +128,13 @@ AT_REFERENCE = {
         / 7.75
     ),
 }
+AT_REFERENCE |= {
+    "ld": lambda section: AT_REFERENCE[section.objective.kind](section.objective),
+    "wpo": lambda section: AT_REFERENCE[section.objective.kind](section.objective),
+    "sum": lambda section: sum(
+        term.weight * AT_REFERENCE[term.objective.kind](term.objective) for term in section.terms
+    ),
+}
 SAMPLE_IS_THE_MICROBATCH = {"aot", "aot_unpaired"}
 
 VARIANTS = [
@@ -128,7 +142,12 @@ VARIANTS = [
     FDPO(divergence="alpha", alpha=0.5),
     SFT(mean_over="completions"),
     BCO(shift_decay=None),
+    LDDPO(objective=IPONorm(), alpha=0.0),
+    WPO(objective=LDDPO(alpha=0.3)),
+    Sum(terms=[Term(objective=Hinge()), Term(weight=0.3, objective=WPO(objective=SimPO()))]),
 ]
+WEIGHS_BY_THE_POLICY = {"wpo", "sum"}
+"""Without gradient through the weights, so differences of the loss are not its gradient."""
 SECTIONS = [kind() for kind in OBJECTIVES] + VARIANTS
 every_objective = pytest.mark.parametrize(
     "section",
@@ -143,19 +162,23 @@ def outputs_of(
     batch: Batch, *, at_reference: bool = False, num_columns: int | None = None
 ) -> Outputs:
     """The same completion has the same log-probs in whatever batch it is."""
-    logps, reference = [], []
+    logps, reference, collisions = [], [], []
     for prompt, completion in batch.rows():
         generator = torch.Generator().manual_seed(hash((prompt, completion)) % 2**31)
-        both = -3 * torch.rand(2, len(completion), dtype=torch.float64, generator=generator)
-        both = torch.full_like(both, TOKEN_LOGP) if at_reference else both
-        logps.append(both[0])
-        reference.append(both[1])
-    logps_NT, reference_NT = (
-        torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) for rows in (logps, reference)
+        rows = -3 * torch.rand(3, len(completion), dtype=torch.float64, generator=generator)
+        rows = torch.full_like(rows, TOKEN_LOGP) if at_reference else rows
+        for table, row in zip((logps, reference, collisions), rows, strict=True):
+            table.append(row)
+    logps_NT, reference_NT, collisions_NT = (
+        F.pad(padded, (0, (num_columns or padded.shape[1]) - padded.shape[1]))
+        for padded in (
+            torch.nn.utils.rnn.pad_sequence(table, batch_first=True)
+            for table in (logps, reference, collisions)
+        )
     )
-    more = (num_columns or logps_NT.shape[1]) - logps_NT.shape[1]
-    logps_NT, reference_NT = F.pad(logps_NT, (0, more)), F.pad(reference_NT, (0, more))
-    return Outputs(logps_NT.requires_grad_(), reference_NT, batch.lengths_N)
+    return Outputs(
+        logps_NT.requires_grad_(), reference_NT, batch.lengths_N, collisions_NT=collisions_NT
+    )
 
 
 @every_objective
@@ -187,6 +210,8 @@ def test_the_gradient_is_the_loss_s(section):
     def loss_of(logps_NT):
         return objective(outputs._replace(logps_NT=logps_NT), batch).sum
 
+    if section.kind in WEIGHS_BY_THE_POLICY:
+        pytest.skip("weights by the policy, see test_wpo_has_no_gradient_through_its_weights")
     assert torch.autograd.gradcheck(loss_of, outputs.logps_NT, rtol=1e-5)
 
 
@@ -256,7 +281,12 @@ def test_finite_at_extreme_log_ratios(section, batch, dtype, extreme, sign):
     far = zeros.clone()
     far[extreme, 0] = -1e4
     logps_NT, reference_NT = (zeros, far) if sign > 0 else (far, zeros)
-    outputs = Outputs(logps_NT.clone().requires_grad_(), reference_NT, torch.tensor(LENGTHS))
+    outputs = Outputs(
+        logps_NT.clone().requires_grad_(),
+        reference_NT,
+        torch.tensor(LENGTHS),
+        collisions_NT=zeros,
+    )
     loss = build_objective(section)(outputs, batch)
     loss.sum.backward()
     assert loss.sum.isfinite()
@@ -492,11 +522,11 @@ def test_bco_of_a_pair_shifted_to_its_middle_is_dpo_of_half_beta_twice():
 
 
 def test_bco_s_shift_moves_after_a_step_and_survives_a_checkpoint():
-    objective = build_objective(BCO(shift_decay=0.75))
+    objective = build_objective(BCO(beta=0.01, shift_decay=0.75))
     # ¾·0 + ¼·(0.6 + 0.2)/2 = 0.1, then ¾·0.1 + ¼·(0.8 − 0.4)/2 = 0.125
-    objective.after_step({"rewards/chosen": 0.6, "rewards/rejected": 0.2})
+    objective.after_step({"log_ratio/chosen": 60.0, "log_ratio/rejected": 20.0})
     assert objective.state_dict() == {"delta": pytest.approx(0.1)}
-    objective.after_step({"rewards/chosen": 0.8, "rewards/rejected": -0.4})
+    objective.after_step({"log_ratio/chosen": 80.0, "log_ratio/rejected": -40.0})
     resumed = build_objective(BCO(shift_decay=0.75))
     resumed.load_state_dict(objective.state_dict())
     assert resumed.state_dict() == {"delta": pytest.approx(0.125)}
@@ -529,6 +559,99 @@ def test_what_an_objective_learnt_from_steps_is_in_the_checkpoint(tmp_path):
     # 0 at the first step, and after it, since the first step starts at the reference.
     assert len({delta for _, delta in unbroken}) == 3
     assert run("broken", 2) + run("broken", None) == unbroken
+
+
+# ------------------------------------------------------------------ around another, and sums
+
+
+def test_ld_counts_tokens_beyond_the_shorter_side_by_alpha(batch):
+    """Completion 0 has two tokens: it shares both with completion 1, one with completion 2."""
+    outputs = make_outputs()
+    ratios_NT = (outputs.logps_NT - outputs.reference_logps_NT).detach()
+    first = ratios_NT[0, :2].sum() - (ratios_NT[1, :2].sum() + 0.25 * ratios_NT[1, 2])
+    second = (ratios_NT[0, 0] + 0.25 * ratios_NT[0, 1]) - ratios_NT[2, 0]
+    by_hand = -F.logsigmoid(0.1 * first) - 0.5 * F.logsigmoid(0.1 * second)
+    loss = build_objective(LDDPO(alpha=0.25))(outputs, batch)
+    torch.testing.assert_close(loss.sum, by_hand, rtol=1e-12, atol=0)
+    torch.testing.assert_close(loss.metrics["rewards/margins"], 0.1 * torch.stack([first, second]))
+
+
+@pytest.mark.parametrize("inner", [DPO(), IPONorm(), AOT(), MinorDPO()], ids=lambda s: s.kind)
+def test_ld_of_alpha_one_is_the_objective_itself(inner):
+    batch = batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+    plain, wrapped = (
+        build_objective(section)(outputs, batch).sum
+        for section in (inner, LDDPO(objective=inner, alpha=1.0))
+    )
+    torch.testing.assert_close(wrapped, plain, rtol=1e-12, atol=0)
+
+
+def test_wpo_weighs_pairs_by_their_likelihood_per_token(batch):
+    outputs = make_outputs()
+    collisions_NT = -torch.arange(9, dtype=torch.float64).view(3, 3) / 10 * (outputs.logps_NT != 0)
+    outputs = outputs._replace(collisions_NT=collisions_NT.detach())
+    weights = [
+        math.exp((outputs.logps_NT[n] - collisions_NT[n]).sum().item() / length)
+        for n, length in enumerate(LENGTHS)
+    ]
+    weighted = replace(
+        batch,
+        pair_weights_P=torch.tensor([weights[0] * weights[1], 0.5 * weights[0] * weights[2]]),
+    )
+    objective = build_objective(WPO())
+    torch.testing.assert_close(
+        objective(outputs, batch).sum,
+        build_objective(DPO())(outputs, weighted).sum,
+        rtol=1e-6,
+        atol=0,
+    )
+    assert objective.count(batch) == 1.5
+
+
+def test_wpo_has_no_gradient_through_its_weights(batch):
+    outputs = make_outputs()._replace(collisions_NT=torch.zeros(3, 3, dtype=torch.float64))
+    loss = build_objective(WPO())(outputs, batch)
+    (gradient,) = torch.autograd.grad(loss.sum, outputs.logps_NT)
+    weights_P = loss.metrics["wpo_weight"]
+    weighted = replace(batch, pair_weights_P=batch.pair_weights_P * weights_P)
+    (expected,) = torch.autograd.grad(
+        build_objective(DPO())(outputs, weighted).sum, outputs.logps_NT
+    )
+    torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=0)
+
+
+def test_a_sum_adds_its_terms_and_logs_each():
+    batch = batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+    sections = [DPO(beta=0.3), NCA(), SFT(mean_over="completions")]
+    weights = [0.5, 2.0, 1.0]
+    terms = [build_objective(section)(outputs, batch) for section in sections]
+    section = Sum(
+        terms=[Term(weight=w, objective=s) for w, s in zip(weights, sections, strict=True)]
+    )
+    loss = build_objective(section)(outputs, batch)
+    expected = sum(weight * term.sum for weight, term in zip(weights, terms, strict=True))
+    torch.testing.assert_close(loss.sum, expected, rtol=1e-12, atol=0)
+    for each, term in zip(sections, terms, strict=True):
+        torch.testing.assert_close(loss.metrics[f"loss/{each.kind}"].sum(), term.sum.detach())
+    torch.testing.assert_close(loss.metrics["rewards/margins"], terms[0].metrics["rewards/margins"])
+
+
+def test_a_sum_keeps_what_its_terms_learn():
+    section = Sum(terms=[Term(objective=DPO()), Term(objective=WPO(objective=BCO(beta=1.0)))])
+    objective, resumed = build_objective(section), build_objective(section)
+    objective.after_step({"log_ratio/chosen": 3.0, "log_ratio/rejected": 1.0})
+    assert objective.state_dict() == {"dpo": {}, "wpo": {"delta": pytest.approx(0.2)}}
+    resumed.load_state_dict(objective.state_dict())
+    assert resumed.state_dict() == objective.state_dict()
+
+
+def test_a_sum_refuses_terms_that_count_something_else_or_have_one_name():
+    with pytest.raises(ValidationError, match="set mean_over: completions for sft"):
+        Sum(terms=[Term(objective=DPO()), Term(objective=SFT())])
+    with pytest.raises(ValidationError, match="each kind once"):
+        Sum(terms=[Term(objective=DPO()), Term(objective=DPO(beta=0.2))])
 
 
 # ------------------------------------------------------------------ MinorDPO and MinorSFT
@@ -658,7 +781,12 @@ def test_loss_and_gradient_equal_what_trl_gave(case, dtype):
         for name, table in TRL_GOLDEN["inputs"].items()
     }
     logps_NT = tables["logps"].requires_grad_()
-    outputs = Outputs(logps_NT, tables["reference_logps"], batch.lengths_N)
+    outputs = Outputs(
+        logps_NT,
+        tables["reference_logps"],
+        batch.lengths_N,
+        collisions_NT=tables["log_sum_squares"],
+    )
     objective = build_objective(TypeAdapter(Objective).validate_python(case["ours"]))
     loss = objective(outputs, batch).sum / objective.count(batch)
     if case.get("part") == "odds":

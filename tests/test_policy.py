@@ -102,6 +102,7 @@ def test_entropies_and_kls_are_those_of_whole_distributions(
         logps = policy.model(input_ids=ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
         told = [logps.gather(-1, torch.tensor(completion)[:, None])[:, 0]]
         told.append(-(logps.exp() * logps).sum(-1))
+        told.append(logps.exp().square().sum(-1).log().detach())
         if with_kl:
             with torch.no_grad(), policy.reference():
                 other = policy.model(input_ids=ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)

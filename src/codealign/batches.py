@@ -100,14 +100,16 @@ class Batch:
 class Outputs(NamedTuple):
     """Log-probabilities (nats) of a batch's completion tokens, zero where padded.
 
-    `reference_logps_NT` is None when the objective said that it needs no reference, `entropies_NT` and `kls_NT`
-    (KL of the policy to its reference), over the whole vocabulary, when it did not ask for them.
+    `reference_logps_NT` is None when the objective said that it needs no reference. Over the whole vocabulary, and
+    None when it did not ask for them: `entropies_NT`, `collisions_NT` (log Σ_v π_v², a constant), and `kls_NT` (KL of
+    the policy to its reference).
     """
 
     logps_NT: Tensor
     reference_logps_NT: Tensor | None
     lengths_N: Tensor
     entropies_NT: Tensor | None = None
+    collisions_NT: Tensor | None = None
     kls_NT: Tensor | None = None
 
     @property

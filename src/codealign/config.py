@@ -449,7 +449,7 @@ class MinorSFT(LogRatioSection):
     kind: Literal["minor_sft"] = "minor_sft"
 
 
-PlainObjective = Annotated[
+OfLogRatios = (
     DPO
     | CDPO
     | RobustDPO
@@ -467,18 +467,70 @@ PlainObjective = Annotated[
     | BCO
     | DPOP
     | MinorDPO
-    | RPO
     | AOT
     | AOTUnpaired
-    | SimPO
-    | ORPO
-    | SFT
-    | MinorSFT,
-    Field(discriminator="kind"),
-]
-"""Losses of their own."""
+)
+"""Objectives that read nothing of a pair but the log-ratios of its sides."""
 
-Objective = PlainObjective
+
+class LDDPO(Section):
+    """Length desensitisation (arXiv 2409.06411): tokens beyond the shorter side's length count less."""
+
+    kind: Literal["ld"] = "ld"
+    objective: Annotated[OfLogRatios, Field(discriminator="kind")] = DPO()
+    """What reads the log-ratios; `dpo` is the paper's."""
+    alpha: Fraction = 0.5
+    """Weight of the tokens beyond: 1 changes nothing, 0 leaves them out; the paper's best are 0.3-0.6."""
+
+
+OfPairs = OfLogRatios | LDDPO | RPO | SimPO | ORPO
+"""Objectives that read pairs and weigh them by `weight`."""
+
+
+class WPO(Section):
+    """Weighted preference optimisation (arXiv 2406.11827): pairs count as they are likely under the policy."""
+
+    kind: Literal["wpo"] = "wpo"
+    objective: Annotated[OfPairs, Field(discriminator="kind")] = DPO()
+    """What is weighted; `dpo` is the paper's."""
+
+
+class Term(Section):
+    """A loss in a sum."""
+
+    weight: Positive = 1.0
+    objective: Annotated[OfPairs | WPO | SFT | MinorSFT, Field(discriminator="kind")]
+
+
+class Sum(Section):
+    """A weighted sum of losses, as MPO (arXiv 2411.10442), which is the default."""
+
+    kind: Literal["sum"] = "sum"
+    terms: Annotated[list[Term], Field(min_length=2)] = Field(
+        default_factory=lambda: [
+            Term(weight=0.8, objective=DPO()),
+            Term(weight=0.2, objective=BCO(beta=0.1)),
+            Term(weight=1.0, objective=SFT(mean_over="completions")),
+        ]
+    )
+
+    @model_validator(mode="after")
+    def _terms_that_can_be_added(self) -> Sum:
+        kinds = [term.objective.kind for term in self.terms]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(
+                f"terms: {', '.join(kinds)}: each kind once, its loss is logged by name"
+            )
+        if any(
+            isinstance(t.objective, SFT) and t.objective.mean_over == "tokens" for t in self.terms
+        ):
+            raise ValueError(
+                "terms: sft counts tokens and the others pairs: set mean_over: completions for sft"
+            )
+        return self
+
+
+Objective = Annotated[OfPairs | WPO | Sum | SFT | MinorSFT, Field(discriminator="kind")]
 
 
 class Backprop(Section):

@@ -248,11 +248,13 @@ def token_logps_of(hidden_MD: Tensor, targets_M: Tensor, head: AnyHead) -> Tenso
 
 
 class Spread(NamedTuple):
-    """What needs the whole vocabulary: for objectives that ask. All in nats, differentiable."""
+    """What needs the whole vocabulary: for objectives that ask. All in nats, differentiable but for the third."""
 
     logps_M: Tensor
     entropies_M: Tensor
     """− Σ_v π_v log π_v."""
+    collisions_M: Tensor
+    """log Σ_v π_v², of the probability that two draws are the same; a constant."""
     kls_M: Tensor | None
     """KL(π ‖ π_ref) = Σ_v π_v (log π_v − log ρ_v), constant in the reference ρ."""
 
@@ -264,7 +266,8 @@ def spread(logps_mV: Tensor, targets_m: Tensor, reference_logps_mV: Tensor | Non
     if reference_logps_mV is not None:
         kls_m = (probabilities_mV * (logps_mV - reference_logps_mV.detach())).sum(-1)
     chosen_m = logps_mV.gather(1, targets_m[:, None])[:, 0]
-    return Spread(chosen_m, -(probabilities_mV * logps_mV).sum(-1), kls_m)
+    collisions_m = (2 * logps_mV.detach()).logsumexp(-1)
+    return Spread(chosen_m, -(probabilities_mV * logps_mV).sum(-1), collisions_m, kls_m)
 
 
 def token_spread(
@@ -303,6 +306,7 @@ def token_spread(
     return Spread(
         torch.cat([part.logps_M for part in parts]),
         torch.cat([part.entropies_M for part in parts]),
+        torch.cat([part.collisions_M for part in parts]),
         torch.cat(kls) if kls else None,
     )
 

@@ -138,6 +138,8 @@ class Spread(NamedTuple):
     logps_NT: Tensor
     entropies_NT: Tensor | None
     """Of the policy at each position: − Σ_v π_v log π_v."""
+    collisions_NT: Tensor | None
+    """log Σ_v π_v² at each position; a constant."""
     kls_NT: Tensor | None
     """KL(π ‖ π_ref) at each position, over the whole vocabulary, constant in the reference."""
 
@@ -189,6 +191,7 @@ class LogProbs:
         return Spread(
             _as_rows(found.logps_M, target, num),
             _as_rows(found.entropies_M, target, num),
+            _as_rows(found.collisions_M, target, num),
             None if found.kls_M is None else _as_rows(found.kls_M, target, num),
         )
 

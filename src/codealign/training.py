@@ -196,12 +196,13 @@ class PolicyLoss:
         if self.objective.needs_entropy or self.objective.needs_kl:
             found = self.policy.token_spread(batch, with_kl=self.objective.needs_kl)
         else:
-            found = Spread(self.policy.token_logps(batch), None, None)
+            found = Spread(self.policy.token_logps(batch), None, None, None)
         outputs = Outputs(
             found.logps_NT,
             reference_logps_NT,
             batch.lengths_N,
             found.entropies_NT,
+            found.collisions_NT,
             found.kls_NT,
         )
         return self.objective(outputs, batch)

@@ -53,6 +53,38 @@ DPO_CASES: list[dict[str, Any]] = [
         "f_divergence_type": "alpha_divergence",
         "f_alpha_divergence_coef": 0.5,
     },
+    {
+        "ours": {"kind": "ld", "alpha": 0.3, "objective": {"kind": "dpo", "beta": 0.1}},
+        "loss_type": ["sigmoid"],
+        "ld_alpha": 0.3,
+    },
+    {
+        "ours": {"kind": "ld", "alpha": 0.3, "objective": {"kind": "ipo_norm", "beta": 0.1}},
+        "loss_type": ["ipo"],
+        "ld_alpha": 0.3,
+    },
+    {
+        "ours": {"kind": "wpo", "objective": {"kind": "dpo", "beta": 0.1}},
+        "loss_type": ["sigmoid"],
+        "use_weighting": True,
+    },
+    # Not hinge: TRL multiplies its loss in place, and the backward of relu refuses.
+    {
+        "ours": {"kind": "wpo", "objective": {"kind": "nca", "beta": 0.1}},
+        "loss_type": ["nca_pair"],
+        "use_weighting": True,
+    },
+    {
+        "ours": {
+            "kind": "sum",
+            "terms": [
+                {"weight": 0.8, "objective": {"kind": "dpo", "beta": 0.1}},
+                {"weight": 0.2, "objective": {"kind": "nca", "beta": 0.1}},
+            ],
+        },
+        "loss_type": ["sigmoid", "nca_pair"],
+        "loss_weights": [0.8, 0.2],
+    },
     # TRL's coefficient is 1 minus the paper's α.
     {
         "ours": {"kind": "f_dpo", "beta": 0.1, "divergence": "alpha", "alpha": 0.3},

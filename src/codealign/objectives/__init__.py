@@ -11,6 +11,7 @@ from typing import Any
 
 from codealign import config
 from codealign.objectives.aot import AOTObjective, AOTUnpairedObjective
+from codealign.objectives.around import LDObjective, WPOObjective
 from codealign.objectives.contract import Loss, Objective
 from codealign.objectives.dpo import DPOObjective
 from codealign.objectives.dpop import DPOPObjective
@@ -39,6 +40,7 @@ from codealign.objectives.pointwise import (
 )
 from codealign.objectives.rpo import RPOObjective
 from codealign.objectives.sft import SFTObjective
+from codealign.objectives.weighted_sum import SumObjective
 
 OBJECTIVES: dict[type[config.Section], Callable[[Any], Objective]] = {
     config.DPO: DPOObjective,
@@ -65,6 +67,11 @@ OBJECTIVES: dict[type[config.Section], Callable[[Any], Objective]] = {
     config.ORPO: ORPOObjective,
     config.SFT: SFTObjective,
     config.MinorSFT: MinorSFTObjective,
+    config.LDDPO: lambda section: LDObjective(section, build_objective(section.objective)),
+    config.WPO: lambda section: WPOObjective(section, build_objective(section.objective)),
+    config.Sum: lambda section: SumObjective(
+        section, [build_objective(term.objective) for term in section.terms]
+    ),
 }
 
 

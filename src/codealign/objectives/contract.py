@@ -38,7 +38,8 @@ class Objective(Protocol):
     needs_rejected: bool = False
     """False: batches hold the chosen completions alone, which halves the work."""
     needs_entropy: bool = False
-    """True: `Outputs.entropies_NT` is there, at the cost of one more product with the output layer."""
+    """True: `Outputs.entropies_NT` and `collisions_NT` are there, at the cost of one more product with the output
+    layer."""
     needs_kl: bool = False
     """True: `Outputs.kls_NT` is there too, at the cost of a forward of the reference; for adapters only."""
 

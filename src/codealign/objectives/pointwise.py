@@ -98,7 +98,8 @@ class BCOObjective(LogRatioObjective[BCO]):
     def after_step(self, means: Mapping[str, float]) -> None:
         decay = self.config.shift_decay
         if decay is not None:
-            now = (means["rewards/chosen"] + means["rewards/rejected"]) / 2
+            # Not from rewards: in a sum of losses they may be another term's, of another β.
+            now = self.config.beta * (means["log_ratio/chosen"] + means["log_ratio/rejected"]) / 2
             self.shift["delta"] = decay * self.shift["delta"] + (1 - decay) * now
 
     def state_dict(self) -> dict[str, Any]:

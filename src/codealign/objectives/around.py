@@ -1,0 +1,110 @@
+"""Objectives around another one: they change what it reads, and it makes the loss.
+
+Axes: N completions, P pairs, T tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codealign.batches import Batch, Outputs
+from codealign.config import LDDPO, WPO
+from codealign.objectives.contract import Loss, Objective
+
+
+class _Around(Objective):
+    """Counts what `inner` counts, needs and learns what it does; the loss at the reference is its."""
+
+    def __init__(self, inner: Objective) -> None:
+        self.inner = inner
+        self.needs_reference = inner.needs_reference
+        self.needs_rejected = inner.needs_rejected
+        self.needs_entropy = inner.needs_entropy
+        self.needs_kl = inner.needs_kl
+
+    def count(self, batch: Batch) -> float:
+        return self.inner.count(batch)
+
+    def after_step(self, means: Mapping[str, float]) -> None:
+        self.inner.after_step(means)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.inner.load_state_dict(state)
+
+
+class LDObjective(_Around):
+    """Length desensitisation (LD-DPO, arXiv 2409.06411), of the policy and the reference alike.
+
+        log π̂(y|x) = Σ_{t ≤ l} log π(y_t|x, y_<t) + α · Σ_{t > l} log π(y_t|x, y_<t),   l = min(|y⁺|, |y⁻|)
+
+    A completion in two pairs shares two lengths, so each side of each pair becomes a completion of its own before
+    the inner objective sees it; the model has computed it once. Losses per token still divide by |y|, as TRL's.
+    Logged is what the inner objective reads.
+    """
+
+    def __init__(self, config: LDDPO, inner: Objective) -> None:
+        super().__init__(inner)
+        self.config = config
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Loss:
+        sides_S = torch.cat([batch.chosen_P, batch.rejected_P])
+        lengths_S, logps_ST = outputs.lengths_N[sides_S], outputs.logps_NT[sides_S]
+        weights_ST = self._token_weights(lengths_S, logps_ST)
+        reference_NT = outputs.reference_logps_NT
+        reference_ST = None if reference_NT is None else reference_NT[sides_S] * weights_ST
+        each_side = Outputs(logps_ST * weights_ST, reference_ST, lengths_S)
+        return self.inner(each_side, _one_completion_a_side(batch, sides_S))
+
+    def _token_weights(self, lengths_S: Tensor, logps_ST: Tensor) -> Tensor:
+        """1 for tokens within the shorter side's length, α beyond; S is 2P, chosen sides first."""
+        shared_S = lengths_S.view(2, -1).min(0).values.repeat(2)
+        columns_T = torch.arange(logps_ST.shape[1], device=logps_ST.device)
+        alphas_ST = torch.full_like(logps_ST, self.config.alpha, requires_grad=False)
+        return alphas_ST.masked_fill(columns_T < shared_S[:, None], 1.0)
+
+
+def _one_completion_a_side(batch: Batch, sides_S: Tensor) -> Batch:
+    numbers_S = torch.arange(len(sides_S), device=sides_S.device)
+    chosen_P, rejected_P = numbers_S.chunk(2)
+    return replace(
+        batch,
+        completions=tuple(batch.completions[n] for n in sides_S.tolist()),
+        prompt_of_N=batch.prompt_of_N[sides_S],
+        chosen_P=chosen_P,
+        rejected_P=rejected_P,
+        weights_N=torch.cat([batch.pair_weights_P, torch.zeros_like(batch.pair_weights_P)]),
+    )
+
+
+class WPOObjective(_Around):
+    """Weighted preference optimisation (arXiv 2406.11827, equation 2, with sampled alignment).
+
+        w_p ← w_p · w(y⁺) · w(y⁻),   w(y) = exp( 1/|y| · Σ_t [ log π(y_t|x, y_<t) − log Σ_v π(v|x, y_<t)² ] )
+
+    Pairs count as they are likely under the policy of now, without gradient through that: off-policy pairs are
+    brought nearer to on-policy ones. The sum over the vocabulary is what a token drawn from π has on average, so
+    that w is about 1 for what the policy writes itself. The loss is still divided by the pairs' own weights, as
+    TRL's: it shrinks with w. `wpo_weight` is logged.
+    """
+
+    def __init__(self, config: WPO, inner: Objective) -> None:
+        super().__init__(inner)
+        self.needs_entropy = True
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Loss:
+        if outputs.collisions_NT is None:
+            raise ValueError("an objective that reads collisions must set needs_entropy = True")
+        aligned_N = (outputs.logps_NT.detach() - outputs.collisions_NT).sum(-1)
+        weights_N = (aligned_N / outputs.lengths_N).exp()
+        weights_P = weights_N[batch.chosen_P] * weights_N[batch.rejected_P]
+        weighted = replace(batch, pair_weights_P=batch.pair_weights_P * weights_P)
+        loss = self.inner(outputs, weighted)
+        return Loss(loss.sum, loss.metrics | {"wpo_weight": weights_P})
