@@ -13,6 +13,7 @@ a line in `AT_REFERENCE` for it.
 import json
 import math
 import warnings
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -32,9 +33,11 @@ from codealign.config import (
     EXO,
     FDPO,
     IPO,
+    KTO,
     LDDPO,
     NCA,
     ORPO,
+    RFT,
     RPO,
     SFT,
     WPO,
@@ -51,7 +54,7 @@ from codealign.config import (
     Term,
     TrainConfig,
 )
-from codealign.experience import encode_pairs
+from codealign.experience import EncodedPairs, encode_pairs
 from codealign.objectives import OBJECTIVES, build_objective
 from codealign.policy import Policy, load_policy
 from codealign.training import train
@@ -113,12 +116,14 @@ AT_REFERENCE = {
     "bco": lambda section: 2 * LOG_2,
     "dpop": lambda section: LOG_2,
     "minor_dpo": lambda section: LOG_2,
+    "kto": lambda section: (section.desirable_weight + section.undesirable_weight) / 4,
     "rpo": lambda section: LOG_2 - section.nll_weight * TOKEN_LOGP,
     "aot": lambda section: LOG_2,
     "aot_unpaired": lambda section: LOG_2,
     "simpo": lambda section: math.log1p(math.exp(section.gamma)),
     "orpo": lambda section: -TOKEN_LOGP + section.odds_weight * LOG_2,
     "sft": lambda section: -TOKEN_LOGP,
+    "rft": lambda section: -TOKEN_LOGP,
     # Per completion: the mean over chosen completions, by weight, of 1/|y|.
     "minor_sft": lambda section: (
         2
@@ -561,6 +566,98 @@ def test_what_an_objective_learnt_from_steps_is_in_the_checkpoint(tmp_path):
     assert run("broken", 2) + run("broken", None) == unbroken
 
 
+# ------------------------------------------------------------------ KTO's anchor
+
+
+def test_a_mismatched_completion_is_the_next_prompt_s_first_chosen():
+    pairs = [PAIRS[0], PAIRS[1], PAIRS[2], PAIRS[4]]  # prompts (1), (1), (2), (3)
+    batch = batch_pairs(pairs, with_mismatched=True)
+    rows = [batch.rows()[n] for n in batch.mismatched_M]
+    assert rows == [((1,), (3, 1, 4, 1)), ((2,), (7,)), ((3,), (1, 2))]
+    assert batch.weights_N[batch.mismatched_M].tolist() == [0.0, 0.0, 0.0]
+    assert len(batch_pairs(pairs[:2], with_mismatched=True).mismatched_M) == 0
+    # Never longer than what the pairs need themselves: here 4 tokens.
+    long_prompt = EncodedPair((1, 1), (1, 2), (3,))
+    batch = batch_pairs([long_prompt, EncodedPair((2,), (1, 2, 3), (6,))], with_mismatched=True)
+    assert [batch.rows()[n] for n in batch.mismatched_M] == [((2,), (1, 2))]
+
+
+def test_kto_s_anchor_is_the_mean_of_the_step_before_and_never_negative():
+    objective, batch = build_objective(KTO()), batch_pairs(PAIRS, with_mismatched=True)
+    outputs = outputs_of(batch)
+    loss = objective(outputs, batch)
+    ratios_N = outputs.log_ratios_N.detach()
+    assert loss.metrics["kl"].tolist() == ratios_N[batch.mismatched_M].tolist()
+    for measured, z0 in ((0.4, 0.4), (-0.3, 0.0)):
+        objective.after_step({"kl": measured})
+        assert objective.state_dict() == {"z0": z0}
+    objective.load_state_dict({"z0": 0.4})
+    objective.after_step({"rewards/chosen": 1.0})
+    assert objective.state_dict() == {"z0": 0.4}, "no mismatched completion was in the step"
+
+
+def test_kto_is_its_equation():
+    batch = batch_pairs([EncodedPair((9,), (1,), (2,))])
+    logps_NT = torch.tensor([[0.5], [-0.3]], dtype=torch.float64)
+    objective = build_objective(KTO(desirable_weight=1.0, undesirable_weight=1.3))
+    objective.load_state_dict({"z0": 0.2})
+    loss = objective(Outputs(logps_NT, torch.zeros(2, 1), batch.lengths_N), batch).sum
+    chosen = 1 - 1 / (1 + math.exp(-0.1 * (0.5 - 0.2)))
+    rejected = 1 - 1 / (1 + math.exp(-0.1 * (0.2 + 0.3)))
+    assert loss.item() == pytest.approx((chosen + 1.3 * rejected) / 2, rel=1e-12)
+
+
+# ------------------------------------------------------------------ RFT
+
+
+def test_rft_takes_each_chosen_program_once_and_sft_as_often_as_it_is_chosen():
+    again = EncodedPair((2,), (3, 1, 4, 1), (8,), weight=2.0)
+    encoded = EncodedPairs([*PAIRS[:3], again], Counter({"too_long": 1}))
+    distinct = encoded.with_distinct_chosen()
+    assert [(pair.chosen_ids, pair.weight) for pair in distinct.pairs] == [
+        ((1, 2), 1.0),
+        ((3, 1, 4, 1), 2.0),
+    ]
+    assert distinct.left_out == {"too_long": 1, "chosen_before": 2}
+    counts = [
+        build_objective(section).count(batch_pairs(pairs, with_rejected=False))
+        for section, pairs in ((SFT(), encoded.pairs), (RFT(), distinct.pairs))
+    ]
+    assert counts == [(1 + 0.5) * 2 + (1 + 2) * 4, 1 * 2 + 2 * 4]
+
+
+# ------------------------------------------------------------------ through the loop
+
+
+@pytest.mark.parametrize("section", [KTO(beta=1.0), RFT(), WPO()], ids=lambda section: section.kind)
+def test_what_an_objective_needs_comes_from_the_loop(section, tmp_path):
+    """Six pairs, of which the last two have the chosen programs of the first two again; three epochs."""
+    policy = load_policy(
+        ModelConfig(model_name_or_path=str(save_tiny_model(tmp_path / "model", "gpt2")))
+    )
+    pairs = text_pairs(4)
+    pairs += [pair.model_copy(update={"rejected": f"{pair.rejected} + 1"}) for pair in pairs[:2]]
+    config = TrainConfig(
+        objective=section, learning_rate=1e-2, per_device_train_batch_size=6, num_train_epochs=3
+    )
+    rows = []
+    result = train(
+        policy,
+        pairs,
+        config,
+        run_dir=tmp_path / "run",
+        seed=0,
+        on_step=lambda report: rows.append(report.metrics),
+    )
+    if section.kind == "rft":
+        assert (result.num_pairs, result.left_out) == (4, {"chosen_before": 2})
+    if section.kind == "kto":
+        assert rows[0]["kl"] == 0.0, "the policy is the reference"
+        assert rows[-1]["kl"] != 0.0
+    if section.kind == "wpo":
+        assert all(row["wpo_weight"] > 0 for row in rows)
+
+
 # ------------------------------------------------------------------ around another, and sums
 
 
@@ -788,6 +885,8 @@ def test_loss_and_gradient_equal_what_trl_gave(case, dtype):
         collisions_NT=tables["log_sum_squares"],
     )
     objective = build_objective(TypeAdapter(Objective).validate_python(case["ours"]))
+    if "z0" in case:
+        objective.load_state_dict({"z0": case["z0"]})
     loss = objective(outputs, batch).sum / objective.count(batch)
     if case.get("part") == "odds":
         loss = loss + (outputs.logps_N / outputs.lengths_N)[batch.chosen_P].mean()

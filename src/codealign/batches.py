@@ -12,7 +12,7 @@ Axes: K prompts, N completions, P pairs, T completion tokens (padded at the end)
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -56,6 +56,8 @@ class Batch:
     """[P] float32."""
     weights_N: Tensor
     """[N] float32."""
+    mismatched_M: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    """[M] int64: completions that were written for another prompt, where an objective asked for them."""
 
     @property
     def num_completions(self) -> int:
@@ -125,25 +127,39 @@ class Outputs(NamedTuple):
         return (self.logps_NT - self.reference_logps_NT.detach()).sum(-1)
 
 
-def batch_pairs(pairs: Iterable[EncodedPair], *, with_rejected: bool = True) -> Batch:
+def batch_pairs(
+    pairs: Iterable[EncodedPair], *, with_rejected: bool = True, with_mismatched: bool = False
+) -> Batch:
     """The tree over `pairs`: equal prompts, and equal completions of a prompt, are held once.
 
     With `with_rejected` False the batch holds the chosen completions and no pairs, for objectives
-    that never read the other side.
+    that never read the other side. `with_mismatched` adds to each prompt the first chosen completion of the next
+    one, in a circle, unless that would be longer than every pair; a batch of one prompt has none.
     """
     tree = _Tree()
     chosen, rejected, pair_weights = [], [], []
+    first_chosen: dict[TokenIds, TokenIds] = {}
+    longest = 0
     for pair in pairs:
+        longest = max(longest, pair.num_tokens)
+        first_chosen.setdefault(pair.prompt_ids, pair.chosen_ids)
         winner = tree.add(pair.prompt_ids, pair.chosen_ids, pair.weight)
         if with_rejected:
             chosen.append(winner)
             rejected.append(tree.add(pair.prompt_ids, pair.rejected_ids, 0.0))
             pair_weights.append(pair.weight)
-    return tree.batch(
+    mismatched = []
+    if with_mismatched and len(first_chosen) > 1:
+        texts = list(first_chosen.values())
+        for prompt, text in zip(first_chosen, texts[1:] + texts[:1], strict=True):
+            if len(prompt) + len(text) <= longest:
+                mismatched.append(tree.add(prompt, text, 0.0))
+    batch = tree.batch(
         torch.tensor(chosen, dtype=torch.long),
         torch.tensor(rejected, dtype=torch.long),
         torch.tensor(pair_weights, dtype=torch.float32),
     )
+    return replace(batch, mismatched_M=torch.tensor(mismatched, dtype=torch.long))
 
 
 def batch_completions(texts: Iterable[tuple[TokenIds, TokenIds]]) -> Batch:

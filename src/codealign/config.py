@@ -396,6 +396,15 @@ class MinorDPO(LogRatioSection):
     kind: Literal["minor_dpo"] = "minor_dpo"
 
 
+class KTO(LogRatioSection):
+    """Kahneman-Tversky optimisation (arXiv 2402.01306), each side of a pair by itself."""
+
+    kind: Literal["kto"] = "kto"
+    desirable_weight: Positive = 1.0
+    undesirable_weight: Positive = 1.0
+    """Of the sides, λ_D and λ_U of the paper, which are 1 for as many of the one as of the other."""
+
+
 class RPO(LogRatioSection):
     """DPO plus the chosen side's likelihood per token (arXiv 2404.19733)."""
 
@@ -443,6 +452,14 @@ class SFT(Section):
     """`completions` gives each one the same weight however long, and counts as pairs do: for `sum`."""
 
 
+class RFT(Section):
+    """Rejection-sampling fine-tuning (arXiv 2308.01825): `sft` on each distinct chosen program once."""
+
+    kind: Literal["rft"] = "rft"
+    mean_over: Literal["tokens", "completions"] = "tokens"
+    """As in `sft`."""
+
+
 class MinorSFT(LogRatioSection):
     """SFT that fades as a completion leaves the reference (arXiv 2408.10642)."""
 
@@ -483,7 +500,7 @@ class LDDPO(Section):
     """Weight of the tokens beyond: 1 changes nothing, 0 leaves them out; the paper's best are 0.3-0.6."""
 
 
-OfPairs = OfLogRatios | LDDPO | RPO | SimPO | ORPO
+OfPairs = OfLogRatios | LDDPO | KTO | RPO | SimPO | ORPO
 """Objectives that read pairs and weigh them by `weight`."""
 
 
@@ -530,7 +547,7 @@ class Sum(Section):
         return self
 
 
-Objective = Annotated[OfPairs | WPO | Sum | SFT | MinorSFT, Field(discriminator="kind")]
+Objective = Annotated[OfPairs | WPO | Sum | SFT | RFT | MinorSFT, Field(discriminator="kind")]
 
 
 class Backprop(Section):

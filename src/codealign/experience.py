@@ -58,6 +58,8 @@ class PairExperience:
         pairs: in any order that is the same on every process.
         section: batch size, accumulation, token budget, epochs.
         with_rejected: False leaves the rejected side out of the batches.
+        with_mismatched: True adds completions under prompts they were not written for. `max_tokens_per_microbatch`
+            does not count them.
         seed: of the order.
         rank, num_processes: which share of each step this process takes.
 
@@ -71,11 +73,13 @@ class PairExperience:
         section: config.TrainConfig,
         *,
         with_rejected: bool,
+        with_mismatched: bool = False,
         seed: int,
         rank: int = 0,
         num_processes: int = 1,
     ) -> None:
-        self.pairs, self.with_rejected, self.seed = pairs, with_rejected, seed
+        self.pairs, self.seed = pairs, seed
+        self.with_rejected, self.with_mismatched = with_rejected, with_mismatched
         self.rank, self.num_processes, self.section = rank, num_processes, section
         self.pairs_per_step = section.pairs_per_step or (
             section.per_device_train_batch_size
@@ -111,7 +115,11 @@ class PairExperience:
             with_rejected=self.with_rejected,
         )
         return [
-            batch_pairs((self.pairs[i] for i in members), with_rejected=self.with_rejected)
+            batch_pairs(
+                (self.pairs[i] for i in members),
+                with_rejected=self.with_rejected,
+                with_mismatched=self.with_mismatched,
+            )
             for members in shares[self.rank]
         ]
 
@@ -172,6 +180,15 @@ class EncodedPairs(NamedTuple):
                 digest.update(array("q", (len(ids), *ids)).tobytes())
             digest.update(array("d", (pair.weight,)).tobytes())
         return digest.hexdigest()[:16]
+
+    def with_distinct_chosen(self) -> EncodedPairs:
+        """The first pair of each chosen completion, with the largest weight of them all."""
+        first: dict[tuple[TokenIds, TokenIds], EncodedPair] = {}
+        for pair in self.pairs:
+            before = first.setdefault(pair[:2], pair)
+            first[pair[:2]] = before._replace(weight=max(before.weight, pair.weight))
+        repeated = Counter({"chosen_before": len(self.pairs) - len(first)})
+        return EncodedPairs(list(first.values()), self.left_out + repeated)
 
 
 def encode_pairs(policy: Policy, pairs: Sequence[Pair], max_length: int | None) -> EncodedPairs:

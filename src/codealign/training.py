@@ -133,15 +133,18 @@ def train(
         NonFiniteError: the loss is not a number; the batch is saved.
     """
     check_settings(config, policy.config, has_validation=evaluate is not None)
+    objective = build_objective(config.objective)
     encoded = encode_pairs(policy, pairs, config.max_length)
+    if objective.needs_distinct:
+        encoded = encoded.with_distinct_chosen()
     _report_left_out(encoded, len(pairs))
     torch.manual_seed(seed)
     accelerator = open_accelerator(config.report_to, policy.device, run_dir)
-    objective = build_objective(config.objective)
     experience = build_experience(
         config,
         encoded.pairs,
         with_rejected=objective.needs_rejected,
+        with_mismatched=objective.needs_mismatched,
         seed=seed,
         rank=accelerator.process_index,
         num_processes=accelerator.num_processes,

@@ -110,6 +110,15 @@ CPO_CASES: list[dict[str, Any]] = [
 ]
 
 
+KTO_CASES: list[dict[str, Any]] = [
+    {
+        "ours": {"kind": "kto", "beta": 0.1, "desirable_weight": 1.0, "undesirable_weight": 1.5},
+        "loss_type": "kto",
+        "z0": 0.7,
+    },
+]
+
+
 def make_inputs() -> dict[str, list[list[float]]]:
     """Log-probs (nats) of tokens, chosen rows first, 0 where padded."""
     generator = torch.Generator().manual_seed(0)
@@ -216,6 +225,30 @@ def cpo_loss(case: dict[str, Any], logps: torch.Tensor, others: dict[str, torch.
     return CPOTrainer.cpo_loss(trainer, *scores.chunk(2))[0].mean()
 
 
+def kto_loss(case: dict[str, Any], logps: torch.Tensor, others: dict[str, torch.Tensor]) -> Any:
+    """`KTOTrainer._compute_loss`, with mismatched completions whose log-ratio is `z0`."""
+    from trl import KTOTrainer
+
+    model = _Answers(logps, logps)
+    trainer = _trainer(
+        model,
+        _Answers(others["reference_logps"], logps),
+        beta=case["ours"]["beta"],
+        loss_type="kto",
+        calculate_KL=True,
+        desirable_weight=case["ours"]["desirable_weight"],
+        undesirable_weight=case["ours"]["undesirable_weight"],
+        _compute_kl_logps=lambda which, _: logps.new_full(
+            (1,), case["z0"] if which is model else 0
+        ),
+    )
+    columns = torch.arange(NUM_COLUMNS + 1)
+    mask = ((columns > 0) & (columns <= _lengths()[:, None])).long()
+    label = torch.arange(2 * NUM_PAIRS) < NUM_PAIRS
+    inputs = {"input_ids": mask, "attention_mask": mask, "completion_mask": mask, "label": label}
+    return KTOTrainer._compute_loss(trainer, model, inputs, False)
+
+
 def orpo_odds_loss(
     case: dict[str, Any], logps: torch.Tensor, others: dict[str, torch.Tensor]
 ) -> Any:
@@ -230,6 +263,7 @@ def orpo_odds_loss(
 CALLS = [
     (dpo_loss, DPO_CASES),
     (cpo_loss, CPO_CASES),
+    (kto_loss, KTO_CASES),
     (orpo_odds_loss, [{"ours": {"kind": "orpo", "odds_weight": 0.1}, "part": "odds"}]),
 ]
 

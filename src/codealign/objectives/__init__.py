@@ -16,6 +16,7 @@ from codealign.objectives.contract import Loss, Objective
 from codealign.objectives.dpo import DPOObjective
 from codealign.objectives.dpop import DPOPObjective
 from codealign.objectives.f_dpo import FDPOObjective
+from codealign.objectives.kto import KTOObjective
 from codealign.objectives.margins import (
     CDPOObjective,
     DiscoPOPObjective,
@@ -39,7 +40,7 @@ from codealign.objectives.pointwise import (
     SPPOHardObjective,
 )
 from codealign.objectives.rpo import RPOObjective
-from codealign.objectives.sft import SFTObjective
+from codealign.objectives.sft import RFTObjective, SFTObjective
 from codealign.objectives.weighted_sum import SumObjective
 
 OBJECTIVES: dict[type[config.Section], Callable[[Any], Objective]] = {
@@ -60,12 +61,14 @@ OBJECTIVES: dict[type[config.Section], Callable[[Any], Objective]] = {
     config.BCO: BCOObjective,
     config.DPOP: DPOPObjective,
     config.MinorDPO: MinorDPOObjective,
+    config.KTO: KTOObjective,
     config.RPO: RPOObjective,
     config.AOT: AOTObjective,
     config.AOTUnpaired: AOTUnpairedObjective,
     config.SimPO: SimPOObjective,
     config.ORPO: ORPOObjective,
     config.SFT: SFTObjective,
+    config.RFT: RFTObjective,
     config.MinorSFT: MinorSFTObjective,
     config.LDDPO: lambda section: LDObjective(section, build_objective(section.objective)),
     config.WPO: lambda section: WPOObjective(section, build_objective(section.objective)),

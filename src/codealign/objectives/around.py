@@ -24,6 +24,7 @@ class _Around(Objective):
         self.inner = inner
         self.needs_reference = inner.needs_reference
         self.needs_rejected = inner.needs_rejected
+        self.needs_mismatched = inner.needs_mismatched
         self.needs_entropy = inner.needs_entropy
         self.needs_kl = inner.needs_kl
 

@@ -37,6 +37,10 @@ class Objective(Protocol):
     """False: reference log-probabilities are not computed and `Outputs` has none."""
     needs_rejected: bool = False
     """False: batches hold the chosen completions alone, which halves the work."""
+    needs_mismatched: bool = False
+    """True: batches hold completions under prompts they were not written for (`Batch.mismatched_M`)."""
+    needs_distinct: bool = False
+    """True: a chosen completion that is in several pairs comes once, in the first of them."""
     needs_entropy: bool = False
     """True: `Outputs.entropies_NT` and `collisions_NT` are there, at the cost of one more product with the output
     layer."""

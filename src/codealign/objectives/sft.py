@@ -4,8 +4,10 @@
     mean_over: completions    L = − Σ_n w_n log π(y_n|x) / |y_n|  /  Σ_n w_n
 
 The baseline of arXiv 2410.18585: the same chosen programs as DPO, so that a difference between the
-two is due to the rejected side. w_n is the summed weight of the pairs in which completion n is the
-chosen one. No reference, and the rejected side is never computed.
+two is due to the rejected side. No reference, and the rejected side is never computed.
+
+`sft` and `rft` differ in w_n alone: for `sft` it is the summed weight of the pairs in which completion n is the
+chosen one, for `rft` the largest of their weights, and the completion comes once an epoch.
 
 Axes: N completions.
 """
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from codealign.batches import Batch, Outputs
-from codealign.config import SFT
+from codealign.config import RFT, SFT
 from codealign.objectives.contract import Loss, Objective
 
 
@@ -25,7 +27,7 @@ from codealign.objectives.contract import Loss, Objective
 class SFTObjective(Objective):
     """Counts tokens of the chosen completions, or those completions."""
 
-    config: SFT
+    config: SFT | RFT
 
     def count(self, batch: Batch) -> float:
         return float((batch.weights_N * batch.lengths_N / self._shares(batch.lengths_N)).sum())
@@ -40,3 +42,9 @@ class SFTObjective(Objective):
     def _shares(self, lengths_N: Tensor) -> Tensor | int:
         """[N] tokens that share one completion's weight."""
         return lengths_N if self.config.mean_over == "completions" else 1
+
+
+class RFTObjective(SFTObjective):
+    """Rejection-sampling fine-tuning (arXiv 2308.01825): every distinct program that passed, once."""
+
+    needs_distinct = True

@@ -32,6 +32,7 @@ class SumObjective(Objective):
         self.objectives = dict(zip(kinds, objectives, strict=True))
         self.needs_reference = any(each.needs_reference for each in objectives)
         self.needs_rejected = any(each.needs_rejected for each in objectives)
+        self.needs_mismatched = any(each.needs_mismatched for each in objectives)
         self.needs_entropy = any(each.needs_entropy for each in objectives)
         self.needs_kl = any(each.needs_kl for each in objectives)
 
