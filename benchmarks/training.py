@@ -124,7 +124,10 @@ def write_model(shape: Shape, directory: Path) -> None:
 Step = Callable[[list[Tokens]], float]
 
 
-def trl_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
+def trl_trainer(
+    directory: Path, way: str, batches: list[list[Tokens]]
+) -> tuple[Any, Callable[[list[Tokens]], Any]]:
+    """TRL's trainer over all batches, and what gives its inputs of one of them."""
     import datasets
     import torch
     import transformers
@@ -167,12 +170,18 @@ def trl_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
     )
     data = trainer.train_dataset
     trainer.current_gradient_accumulation_steps = 1  # train() would set it
-    optimizer = trainer.create_optimizer()
     places = {tuple(row["prompt_ids"]): row for row in data}
+    return trainer, lambda batch: trainer.data_collator([places[tuple(t.prompt)] for t in batch])
+
+
+def trl_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
+    import torch
+
+    trainer, inputs = trl_trainer(directory, way, batches)
+    optimizer = trainer.create_optimizer()
 
     def step(batch: list[Tokens]) -> float:
-        inputs = trainer.data_collator([places[tuple(t.prompt)] for t in batch])
-        loss = trainer.training_step(trainer.model, inputs, None)
+        loss = trainer.training_step(trainer.model, inputs(batch), None)
         torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
