@@ -339,6 +339,7 @@ class CellExecution(Asking):
         self._deadline = started + limits.longest_s + GRACE_S
         self._next_look = started + usage.FIRST_LOOK_S
         self._watch: usage.Watch | None = None
+        self._num_early_oom_kills = 0
         self._answer_by = math.inf
         self.output = bytearray()
         self._kept = KEPT_OUTPUT_BYTES if stdin is None else limits.output_bytes
@@ -483,7 +484,8 @@ class CellExecution(Asking):
         """End a program whose processes use too much together; see `usage`."""
         if self._watch is None:
             self._watch = self._cell.watch(self._limits)
-            self._cell.new_oom_kills()  # what an earlier program's children died of is not this one's
+            # An earlier program's children may have died of it: alone it says nothing of this one.
+            self._num_early_oom_kills = self._cell.new_oom_kills()
         self.broken = self._watch.look() or ("oom" if self._cell.new_oom_kills() else "")
         self._next_look = self._watch.next_look
         if self.broken:
@@ -537,7 +539,7 @@ class CellExecution(Asking):
         if self.broken:
             return ending._replace(reason=self.broken)
         killed = ending.signal == signal.SIGKILL and not ending.reason
-        if killed and self._cell.new_oom_kills():
+        if killed and (self._num_early_oom_kills or self._cell.new_oom_kills()):
             return ending._replace(reason="oom")
         return ending
 
