@@ -40,6 +40,7 @@ from codealign.config import (
     RFT,
     RPO,
     SFT,
+    TISDPO,
     WPO,
     DPONorm,
     Hinge,
@@ -54,8 +55,10 @@ from codealign.config import (
     Term,
     TrainConfig,
 )
+from codealign.errors import DataError
 from codealign.experience import EncodedPairs, encode_pairs
 from codealign.objectives import OBJECTIVES, build_objective
+from codealign.objectives.around import tis_weights
 from codealign.policy import Policy, load_policy
 from codealign.training import train
 
@@ -91,6 +94,13 @@ PAIRS = [
     EncodedPair((3,), (3, 8, 4), (6, 2, 6)),
     EncodedPair((4,), (4, 3, 3, 8), (3, 2, 7, 9, 5), weight=0.25),
     EncodedPair((4,), (2, 8), (8, 4)),
+]
+PAIRS = [
+    pair._replace(
+        chosen_weights=tuple(0.5 + 0.25 * t for t, _ in enumerate(pair.chosen_ids)),
+        rejected_weights=tuple(1.5 - 0.25 * t for t, _ in enumerate(pair.rejected_ids)),
+    )
+    for pair in PAIRS
 ]
 TOKEN_LOGP = -0.5
 """Of every token in the tests of values at the reference."""
@@ -135,6 +145,7 @@ AT_REFERENCE = {
 }
 AT_REFERENCE |= {
     "ld": lambda section: AT_REFERENCE[section.objective.kind](section.objective),
+    "tis_dpo": lambda section: AT_REFERENCE[section.objective.kind](section.objective),
     "wpo": lambda section: AT_REFERENCE[section.objective.kind](section.objective),
     "sum": lambda section: sum(
         term.weight * AT_REFERENCE[term.objective.kind](term.objective) for term in section.terms
@@ -149,6 +160,8 @@ VARIANTS = [
     BCO(shift_decay=None),
     LDDPO(objective=IPONorm(), alpha=0.0),
     WPO(objective=LDDPO(alpha=0.3)),
+    TISDPO(objective=MinorDPO()),
+    TISDPO(kl_weight=1.0),
     Sum(terms=[Term(objective=Hinge()), Term(weight=0.3, objective=WPO(objective=SimPO()))]),
 ]
 WEIGHS_BY_THE_POLICY = {"wpo", "sum"}
@@ -167,22 +180,27 @@ def outputs_of(
     batch: Batch, *, at_reference: bool = False, num_columns: int | None = None
 ) -> Outputs:
     """The same completion has the same log-probs in whatever batch it is."""
-    logps, reference, collisions = [], [], []
+    logps, reference, collisions, kls = [], [], [], []
     for prompt, completion in batch.rows():
         generator = torch.Generator().manual_seed(hash((prompt, completion)) % 2**31)
-        rows = -3 * torch.rand(3, len(completion), dtype=torch.float64, generator=generator)
+        rows = -3 * torch.rand(4, len(completion), dtype=torch.float64, generator=generator)
         rows = torch.full_like(rows, TOKEN_LOGP) if at_reference else rows
-        for table, row in zip((logps, reference, collisions), rows, strict=True):
+        rows[3] = 0.0 if at_reference else -rows[3]
+        for table, row in zip((logps, reference, collisions, kls), rows, strict=True):
             table.append(row)
-    logps_NT, reference_NT, collisions_NT = (
+    logps_NT, reference_NT, collisions_NT, kls_NT = (
         F.pad(padded, (0, (num_columns or padded.shape[1]) - padded.shape[1]))
         for padded in (
             torch.nn.utils.rnn.pad_sequence(table, batch_first=True)
-            for table in (logps, reference, collisions)
+            for table in (logps, reference, collisions, kls)
         )
     )
     return Outputs(
-        logps_NT.requires_grad_(), reference_NT, batch.lengths_N, collisions_NT=collisions_NT
+        logps_NT.requires_grad_(),
+        reference_NT,
+        batch.lengths_N,
+        collisions_NT=collisions_NT,
+        kls_NT=kls_NT,
     )
 
 
@@ -291,7 +309,9 @@ def test_finite_at_extreme_log_ratios(section, batch, dtype, extreme, sign):
         reference_NT,
         torch.tensor(LENGTHS),
         collisions_NT=zeros,
+        kls_NT=zeros,
     )
+    batch = replace(batch, token_weights_ST=torch.ones(4, 3))
     loss = build_objective(section)(outputs, batch)
     loss.sum.backward()
     assert loss.sum.isfinite()
@@ -682,6 +702,122 @@ def test_ld_of_alpha_one_is_the_objective_itself(inner):
         for section in (inner, LDDPO(objective=inner, alpha=1.0))
     )
     torch.testing.assert_close(wrapped, plain, rtol=1e-12, atol=0)
+
+
+def weighed(weight: float | None) -> Batch:
+    """`PAIRS` with the same weight for each token."""
+    return batch_pairs(
+        pair._replace(
+            chosen_weights=None if weight is None else (weight,) * len(pair.chosen_ids),
+            rejected_weights=None if weight is None else (weight,) * len(pair.rejected_ids),
+        )
+        for pair in PAIRS
+    )
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5, 2.0])
+def test_tis_dpo_of_equal_weights_is_dpo_of_beta_times_that(weight):
+    batch = weighed(weight)
+    outputs = outputs_of(batch)
+    torch.testing.assert_close(
+        build_objective(TISDPO(objective=DPO(beta=0.2)))(outputs, batch).sum,
+        build_objective(DPO(beta=0.2 * weight))(outputs, batch).sum,
+        rtol=1e-12,
+        atol=0,
+    )
+
+
+def test_tis_dpo_subtracts_the_kl_of_each_side():
+    batch = weighed(1.0)
+    outputs = outputs_of(batch)
+    found = build_objective(TISDPO(kl_weight=1.0))(outputs, batch).sum
+    scores_N = outputs.log_ratios_N - outputs.kls_NT.sum(-1)
+    margins_P = scores_N[batch.chosen_P] - scores_N[batch.rejected_P]
+    expected = -(batch.pair_weights_P * F.logsigmoid(0.1 * margins_P)).sum()
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+def test_tis_dpo_s_gradient_is_the_pair_s_times_the_token_s_weight():
+    pair = PAIRS[0]._replace(rejected_weights=(1.5, 0.0, 2.0))
+    batch = batch_pairs([pair])
+    outputs = outputs_of(batch)
+    loss = build_objective(TISDPO())(outputs, batch)
+    loss.sum.backward()
+    wrong = 0.1 * torch.sigmoid(-loss.metrics["rewards/margins"]).item()
+    gradient_NT = outputs.logps_NT.grad
+    assert gradient_NT[0, :2].tolist() == pytest.approx([-wrong * w for w in (0.5, 0.75)])
+    assert gradient_NT[1].tolist() == pytest.approx([wrong * w for w in (1.5, 0.0, 2.0)])
+
+
+def test_tis_dpo_s_kl_does_not_change_the_first_gradient():
+    batch = batch_pairs(PAIRS[:1])
+    gradients = []
+    for section in (TISDPO(), TISDPO(kl_weight=1.0)):
+        generator = torch.Generator().manual_seed(0)
+        logits_NTV = torch.randn(2, 3, 7, dtype=torch.float64, generator=generator)
+        logps_NTV = logits_NTV.requires_grad_().log_softmax(-1)
+        kls_NT = (logps_NTV.exp() * (logps_NTV - logps_NTV.detach())).sum(-1)
+        mask_NT = torch.tensor([[1, 1, 0], [1, 1, 1]])
+        logps_NT = logps_NTV[..., 0] * mask_NT
+        outputs = Outputs(logps_NT, logps_NT.detach(), batch.lengths_N, kls_NT=kls_NT * mask_NT)
+        loss = build_objective(section)(outputs, batch).sum
+        assert loss.item() == pytest.approx(LOG_2, rel=1e-12)
+        loss.backward()
+        gradients.append(logits_NTV.grad)
+    assert gradients[0].abs().sum() > 0
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-14)
+
+
+def test_token_weights_come_from_the_pairs_file_and_fit_their_tokens(policy_and_reference):
+    policy, _ = policy_and_reference
+    (pair,) = text_pairs(1)
+    (bare,) = encode_pairs(policy, [pair], None).pairs
+    weights = [float(t) for t, _ in enumerate(bare.chosen_ids)]
+    weighed_pair = pair.model_copy(update={"chosen_weights": weights})
+    encoded = encode_pairs(policy, [weighed_pair], None)
+    batch = batch_pairs(encoded.pairs)
+    assert batch.token_weights_ST[0, : len(weights)].tolist() == weights
+    assert batch.token_weights_ST[1].sum() == len(bare.rejected_ids), (
+        "1 for each where none are given"
+    )
+    assert encoded.hash != encode_pairs(policy, [pair], None).hash, "a resumed run must notice"
+    short = pair.model_copy(update={"chosen_weights": weights[:-1]})
+    with pytest.raises(DataError, match=f"chosen_weights are not {len(weights)} numbers"):
+        encode_pairs(policy, [short], None)
+
+
+def test_tis_dpo_without_weights_is_an_error():
+    batch = weighed(None)
+    with pytest.raises(DataError, match="give the pairs chosen_weights"):
+        build_objective(TISDPO())(outputs_of(batch), batch)
+
+
+def test_tis_weights_are_clamped_before_the_sign():
+    contrast_T = torch.arange(-4.0, 5.0, dtype=torch.float64)
+    chosen, rejected = (tis_weights(contrast_T, chosen=side).tolist() for side in (True, False))
+    assert chosen == pytest.approx([0.6065] * 4 + [1, 2.7183] + [4.4817] * 3, abs=5e-5)
+    assert rejected == pytest.approx([1.6487] * 4 + [1, 0.3679] + [0.2231] * 3, abs=5e-5)
+
+
+def test_tis_dpo_golden_numbers():
+    def weights(positive, negative, *, chosen):
+        logps = [torch.tensor(each, dtype=torch.float64) for each in (positive, negative)]
+        return tis_weights(logps[0] - logps[1], chosen=chosen)
+
+    chosen_T = weights([-0.8, -0.4, -3.0], [-1.0, -2.9, -1.0], chosen=True)
+    rejected_T = weights([-1.0, -2.0], [-0.6, -0.2], chosen=False)
+    assert chosen_T.tolist() == pytest.approx([1.2214028, 4.4816891, 0.6065307], abs=5e-8)
+    assert rejected_T.tolist() == pytest.approx([1.4918247, 1.6487213], abs=5e-8)
+    batch = batch_pairs([EncodedPair((9,), (1, 2, 3), (4, 5))])
+    weights_ST = torch.nn.utils.rnn.pad_sequence([chosen_T, rejected_T], batch_first=True)
+    batch = replace(batch, token_weights_ST=weights_ST)
+    logps_NT = torch.tensor([[-1.0, -0.5, -2.0], [-0.7, -1.5, 0.0]], dtype=torch.float64)
+    reference_NT = torch.tensor([[-1.2, -0.5, -1.5], [-0.9, -1.0, 0.0]], dtype=torch.float64)
+    outputs = Outputs(logps_NT, reference_NT, batch.lengths_N)
+    loss = build_objective(TISDPO(objective=DPO(beta=0.1)))(outputs, batch)
+    assert loss.metrics["rewards/margins"].item() == pytest.approx(0.04670109176, abs=1e-9)
+    assert loss.sum.item() == pytest.approx(0.6700692339, abs=1e-10)
+    assert build_objective(DPO())(outputs, batch).sum.item() == pytest.approx(LOG_2, rel=1e-12)
 
 
 def test_wpo_weighs_pairs_by_their_likelihood_per_token(batch):

@@ -466,7 +466,7 @@ def test_sampled_ids_are_never_tokenised_again(path):
     )
     assert policy.tokenizer("return")["input_ids"] != letters
     encoded = encode_pairs(policy, [pair], None).pairs[0]
-    assert encoded == ((7, 8), tuple(letters), (9, 0), 1.0)
+    assert encoded[:4] == ((7, 8), tuple(letters), (9, 0), 1.0)
 
 
 def test_what_does_not_fit_is_left_out_and_counted(path):

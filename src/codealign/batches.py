@@ -22,12 +22,17 @@ TokenIds = tuple[int, ...]
 
 
 class EncodedPair(NamedTuple):
-    """A preference pair as the model reads it. `weight` scales its part of the loss, 0 removes it."""
+    """A preference pair as the model reads it. `weight` scales its part of the loss, 0 removes it.
+
+    `chosen_weights` and `rejected_weights` scale the tokens of a side; None is 1 for each.
+    """
 
     prompt_ids: TokenIds
     chosen_ids: TokenIds
     rejected_ids: TokenIds
     weight: float = 1.0
+    chosen_weights: tuple[float, ...] | None = None
+    rejected_weights: tuple[float, ...] | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -58,6 +63,9 @@ class Batch:
     """[N] float32."""
     mismatched_M: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     """[M] int64: completions that were written for another prompt, where an objective asked for them."""
+    token_weights_ST: Tensor | None = None
+    """[2P, T] float32, 0 where padded: of the tokens of each pair's sides, first all chosen ones, then all rejected
+    ones; None where no pair has any."""
 
     @property
     def num_completions(self) -> int:
@@ -136,7 +144,7 @@ def batch_pairs(
     that never read the other side. `with_mismatched` adds to each prompt the first chosen completion of the next
     one, in a circle, unless that would be longer than every pair; a batch of one prompt has none.
     """
-    tree = _Tree()
+    tree, pairs = _Tree(), list(pairs)
     chosen, rejected, pair_weights = [], [], []
     first_chosen: dict[TokenIds, TokenIds] = {}
     longest = 0
@@ -159,7 +167,20 @@ def batch_pairs(
         torch.tensor(rejected, dtype=torch.long),
         torch.tensor(pair_weights, dtype=torch.float32),
     )
-    return replace(batch, mismatched_M=torch.tensor(mismatched, dtype=torch.long))
+    return replace(
+        batch,
+        mismatched_M=torch.tensor(mismatched, dtype=torch.long),
+        token_weights_ST=_token_weights(pairs) if with_rejected else None,
+    )
+
+
+def _token_weights(pairs: list[EncodedPair]) -> Tensor | None:
+    sides = [(pair.chosen_ids, pair.chosen_weights) for pair in pairs]
+    sides += [(pair.rejected_ids, pair.rejected_weights) for pair in pairs]
+    if all(weights is None for _, weights in sides):
+        return None
+    rows = [torch.ones(len(ids)) if ws is None else torch.tensor(ws) for ids, ws in sides]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
 def batch_completions(texts: Iterable[tuple[TokenIds, TokenIds]]) -> Batch:

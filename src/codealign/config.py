@@ -500,7 +500,18 @@ class LDDPO(Section):
     """Weight of the tokens beyond: 1 changes nothing, 0 leaves them out; the paper's best are 0.3-0.6."""
 
 
-OfPairs = OfLogRatios | LDDPO | KTO | RPO | SimPO | ORPO
+class TISDPO(Section):
+    """Token-level importance sampling (TIS-DPO, arXiv 2410.04350): tokens count by their weights in the pairs."""
+
+    kind: Literal["tis_dpo"] = "tis_dpo"
+    objective: Annotated[OfLogRatios, Field(discriminator="kind")] = DPO()
+    """What reads the weighted log-ratios; `dpo` is the paper's."""
+    kl_weight: Annotated[float, Field(ge=0.0)] = 0.0
+    """Of the KL to the reference, token by token: 1 in the paper, 0 by default in its code. Above 0 it needs an
+    adapter (use_peft) and a forward of the reference."""
+
+
+OfPairs = OfLogRatios | LDDPO | TISDPO | KTO | RPO | SimPO | ORPO
 """Objectives that read pairs and weigh them by `weight`."""
 
 

@@ -179,6 +179,9 @@ class EncodedPairs(NamedTuple):
             for ids in pair[:3]:
                 digest.update(array("q", (len(ids), *ids)).tobytes())
             digest.update(array("d", (pair.weight,)).tobytes())
+            for weights in (pair.chosen_weights, pair.rejected_weights):
+                if weights is not None:
+                    digest.update(array("d", (len(weights), *weights)).tobytes())
         return digest.hexdigest()[:16]
 
     def with_distinct_chosen(self) -> EncodedPairs:
@@ -225,7 +228,11 @@ def _encode_pair(policy: Policy, pair: Pair) -> EncodedPair:
         sides.append(tuple(ids))
     if prompt_ids is None:
         prompt_ids = policy.encode_prompt(pair.prompt)
-    return EncodedPair(tuple(prompt_ids), sides[0], sides[1], pair.weight)
+    weights = (
+        None if each is None else tuple(each)
+        for each in (pair.chosen_weights, pair.rejected_weights)
+    )
+    return EncodedPair(tuple(prompt_ids), sides[0], sides[1], pair.weight, *weights)
 
 
 def _check_pair(pair: EncodedPair, policy: Policy, where: str) -> None:
@@ -240,6 +247,18 @@ def _check_pair(pair: EncodedPair, policy: Policy, where: str) -> None:
         raise DataError(
             f"weight {pair.weight}", where=where, cure="give a weight of 0 or more, or none"
         )
+    for side, ids, weights in (
+        ("chosen", pair.chosen_ids, pair.chosen_weights),
+        ("rejected", pair.rejected_ids, pair.rejected_weights),
+    ):
+        if weights is not None and not (
+            len(weights) == len(ids) and all(map(math.isfinite, weights))
+        ):
+            raise DataError(
+                f"{side}_weights are not {len(ids)} numbers, one for each token",
+                where=where,
+                cure=f"compute them from {side}_ids, EOS included, or remove them",
+            )
 
 
 def _reason_to_leave_out(pair: EncodedPair, limit: float) -> str | None:

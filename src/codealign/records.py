@@ -198,6 +198,9 @@ class Pair(Record):
     prompt_ids: list[int] | None = None
     chosen_ids: list[int] | None = None
     rejected_ids: list[int] | None = None
+    chosen_weights: list[float] | None = None
+    rejected_weights: list[float] | None = None
+    """One for each token of `chosen_ids` or `rejected_ids`, for objectives that weigh tokens."""
     weight: float = 1.0
 
 

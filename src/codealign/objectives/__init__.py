@@ -11,7 +11,7 @@ from typing import Any
 
 from codealign import config
 from codealign.objectives.aot import AOTObjective, AOTUnpairedObjective
-from codealign.objectives.around import LDObjective, WPOObjective
+from codealign.objectives.around import LDObjective, TISDPOObjective, WPOObjective
 from codealign.objectives.contract import Loss, Objective
 from codealign.objectives.dpo import DPOObjective
 from codealign.objectives.dpop import DPOPObjective
@@ -71,6 +71,7 @@ OBJECTIVES: dict[type[config.Section], Callable[[Any], Objective]] = {
     config.RFT: RFTObjective,
     config.MinorSFT: MinorSFTObjective,
     config.LDDPO: lambda section: LDObjective(section, build_objective(section.objective)),
+    config.TISDPO: lambda section: TISDPOObjective(section, build_objective(section.objective)),
     config.WPO: lambda section: WPOObjective(section, build_objective(section.objective)),
     config.Sum: lambda section: SumObjective(
         section, [build_objective(term.objective) for term in section.terms]

@@ -1,19 +1,22 @@
 """Objectives around another one: they change what it reads, and it makes the loss.
 
-Axes: N completions, P pairs, T tokens.
+Axes: N completions, P pairs, S sides of pairs (2P, chosen ones first), T tokens.
 """
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from codealign.batches import Batch, Outputs
-from codealign.config import LDDPO, WPO
+from codealign.config import LDDPO, TISDPO, WPO
+from codealign.errors import DataError
 from codealign.objectives.contract import Loss, Objective
 
 
@@ -41,35 +44,107 @@ class _Around(Objective):
         self.inner.load_state_dict(state)
 
 
-class LDObjective(_Around):
+class _BySide(_Around):
+    """Tokens count by weights that depend on the pair, so a completion in two pairs has two rows of them.
+
+    Each side of each pair becomes a completion of its own before the inner objective sees it; the model has
+    computed it once. Logged is what the inner objective reads.
+    """
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Loss:
+        sides_S = torch.cat([batch.chosen_P, batch.rejected_P])
+        lengths_S, logps_ST = outputs.lengths_N[sides_S], self.scores(outputs)[sides_S]
+        weights_ST = self.token_weights(batch, lengths_S, logps_ST)
+        reference_NT = outputs.reference_logps_NT
+        reference_ST = None if reference_NT is None else reference_NT[sides_S] * weights_ST
+        each_side = Outputs(logps_ST * weights_ST, reference_ST, lengths_S)
+        return self.inner(each_side, _one_completion_a_side(batch, sides_S))
+
+    def scores(self, outputs: Outputs) -> Tensor:
+        """[N, T] what is weighted in the place of log-probs."""
+        return outputs.logps_NT
+
+    @abc.abstractmethod
+    def token_weights(self, batch: Batch, lengths_S: Tensor, logps_ST: Tensor) -> Tensor:
+        """[S, T] weights like `logps_ST`; S is 2P, chosen sides first."""
+
+
+class LDObjective(_BySide):
     """Length desensitisation (LD-DPO, arXiv 2409.06411), of the policy and the reference alike.
 
         log π̂(y|x) = Σ_{t ≤ l} log π(y_t|x, y_<t) + α · Σ_{t > l} log π(y_t|x, y_<t),   l = min(|y⁺|, |y⁻|)
 
-    A completion in two pairs shares two lengths, so each side of each pair becomes a completion of its own before
-    the inner objective sees it; the model has computed it once. Losses per token still divide by |y|, as TRL's.
-    Logged is what the inner objective reads.
+    Losses per token still divide by |y|, as TRL's.
     """
 
     def __init__(self, config: LDDPO, inner: Objective) -> None:
         super().__init__(inner)
         self.config = config
 
-    def __call__(self, outputs: Outputs, batch: Batch) -> Loss:
-        sides_S = torch.cat([batch.chosen_P, batch.rejected_P])
-        lengths_S, logps_ST = outputs.lengths_N[sides_S], outputs.logps_NT[sides_S]
-        weights_ST = self._token_weights(lengths_S, logps_ST)
-        reference_NT = outputs.reference_logps_NT
-        reference_ST = None if reference_NT is None else reference_NT[sides_S] * weights_ST
-        each_side = Outputs(logps_ST * weights_ST, reference_ST, lengths_S)
-        return self.inner(each_side, _one_completion_a_side(batch, sides_S))
-
-    def _token_weights(self, lengths_S: Tensor, logps_ST: Tensor) -> Tensor:
-        """1 for tokens within the shorter side's length, α beyond; S is 2P, chosen sides first."""
+    def token_weights(self, batch: Batch, lengths_S: Tensor, logps_ST: Tensor) -> Tensor:
         shared_S = lengths_S.view(2, -1).min(0).values.repeat(2)
         columns_T = torch.arange(logps_ST.shape[1], device=logps_ST.device)
         alphas_ST = torch.full_like(logps_ST, self.config.alpha, requires_grad=False)
         return alphas_ST.masked_fill(columns_T < shared_S[:, None], 1.0)
+
+
+class TISDPOObjective(_BySide):
+    """Token-level importance sampling (TIS-DPO, arXiv 2410.04350, equations 14-18).
+
+        L = − log σ( u − η ),   u − η = β · [ A⁺ − A⁻ ]
+        A = Σ_t w_t · ( log π(y_t|x, y_<t)/π_ref(y_t|x, y_<t) − κ · KL_t ),   KL_t = KL( π(·|x, y_<t) ‖ π_ref(·|x, y_<t) )
+
+    w are the pairs' `chosen_weights` and `rejected_weights`, constants; the paper's are `tis_weights`. The KL is
+    over the vocabulary, and its gradient is 0 at the reference; κ = 1 is the paper. log 2 at the reference for
+    any weights. Weights of c for every token are DPO with β·c: look at their mean.
+    """
+
+    def __init__(self, config: TISDPO, inner: Objective) -> None:
+        super().__init__(inner)
+        self.config = config
+        self.needs_kl = config.kl_weight > 0
+
+    def scores(self, outputs: Outputs) -> Tensor:
+        if self.config.kl_weight == 0:
+            return outputs.logps_NT
+        if outputs.kls_NT is None:
+            raise ValueError("an objective that reads KLs must set needs_kl = True")
+        return outputs.logps_NT - self.config.kl_weight * outputs.kls_NT
+
+    def token_weights(self, batch: Batch, lengths_S: Tensor, logps_ST: Tensor) -> Tensor:
+        weights_ST = batch.token_weights_ST
+        if weights_ST is None:
+            raise DataError(
+                "no pair has token weights",
+                where="train.objective.kind: tis_dpo",
+                cure="give the pairs chosen_weights and rejected_weights, or choose dpo",
+            )
+        more = logps_ST.shape[1] - weights_ST.shape[1]
+        return F.pad(weights_ST, (0, more)).to(logps_ST.dtype)
+
+
+def tis_weights(
+    contrast_T: Tensor,
+    *,
+    chosen: bool,
+    lower: float = -0.5,
+    upper: float = 1.5,
+    mu: float = 1.0,
+    scale: float = 1.0,
+) -> Tensor:
+    """Weights of a side's tokens by how much better a good policy likes them (arXiv 2410.04350, equation 19).
+
+        w_t = k · exp( ±μ · clamp( log π⁺(y_t)/π⁻(y_t), L, U ) ),   + for the chosen side, − for the rejected
+
+    Clamped before the sign: a chosen token weighs 0.61 to 4.48, a rejected one 0.22 to 1.65.
+
+    Args:
+        contrast_T: log π⁺ − log π⁻ (nats) of each token, under a good and a bad policy.
+        chosen: which side.
+        lower, upper, mu, scale: L, U, μ and k, the paper's.
+    """
+    sign = 1.0 if chosen else -1.0
+    return scale * torch.exp(sign * mu * contrast_T.clamp(lower, upper))
 
 
 def _one_completion_a_side(batch: Batch, sides_S: Tensor) -> Batch:
