@@ -57,7 +57,7 @@ from codealign.config import (
 )
 from codealign.errors import DataError
 from codealign.experience import EncodedPairs, encode_pairs
-from codealign.objectives import OBJECTIVES, build_objective
+from codealign.objectives import OBJECTIVES, build_objective, mrpo
 from codealign.objectives.around import tis_weights
 from codealign.policy import Policy, load_policy
 from codealign.training import train
@@ -885,6 +885,105 @@ def test_a_sum_refuses_terms_that_count_something_else_or_have_one_name():
         Sum(terms=[Term(objective=DPO()), Term(objective=SFT())])
     with pytest.raises(ValidationError, match="each kind once"):
         Sum(terms=[Term(objective=DPO()), Term(objective=DPO(beta=0.2))])
+
+
+# ------------------------------------------------------------------ MRPO's references
+
+
+def random_references(num_references: int, seed: int = 0) -> mrpo.Sides:
+    generator = torch.Generator().manual_seed(seed)
+    tables = -10 - 5 * torch.rand(2, 6, num_references, dtype=torch.float64, generator=generator)
+    return mrpo.Sides(*tables)
+
+
+def margins(virtual: mrpo.Sides) -> torch.Tensor:
+    return virtual.chosen - virtual.rejected
+
+
+def test_one_reference_and_equal_ones_are_that_reference():
+    one = random_references(1)
+    three = mrpo.Sides(*(logps.expand(-1, 3) for logps in one))
+    for logps in (one, three):
+        alphas_PK = mrpo.adaptive_weights(logps)
+        clipped = mrpo.clip_to_primary(logps, mrpo.adaptive_epsilons(logps, 0.1))
+        for combine in (mrpo.harmonic, mrpo.geometric):
+            torch.testing.assert_close(margins(combine(clipped, alphas_PK)), margins(one)[:, 0])
+
+
+def test_one_hot_weights_choose_a_reference():
+    logps = random_references(3)
+    alphas_PK = torch.tensor([[0.0, 1.0, 0.0]], dtype=torch.float64).expand(6, -1)
+    for combine in (mrpo.harmonic, mrpo.geometric):
+        torch.testing.assert_close(margins(combine(logps, alphas_PK)), margins(logps)[:, 1])
+
+
+def test_harmonic_is_below_geometric_and_near_the_least_likely():
+    logps = random_references(3)
+    alphas_PK = mrpo.adaptive_weights(logps)
+    harmonic, geometric = (c(logps, alphas_PK).chosen for c in (mrpo.harmonic, mrpo.geometric))
+    arithmetic = (alphas_PK.log() + logps.chosen).logsumexp(1)
+    lowest, where = logps.chosen.min(1)
+    alphas_of_lowest = alphas_PK.gather(1, where[:, None])[:, 0]
+    assert (lowest <= harmonic).all()
+    assert (harmonic <= lowest - alphas_of_lowest.log() + 1e-12).all()
+    assert (harmonic <= geometric).all()
+    assert (geometric <= arithmetic).all()
+
+
+def test_clipping_keeps_references_near_the_primary():
+    logps = random_references(3)
+    epsilons = mrpo.adaptive_epsilons(logps, 0.1)
+    torch.testing.assert_close(sum(epsilons), torch.full((6,), 0.1, dtype=torch.float64))
+    for side, epsilon, clipped in zip(
+        logps, epsilons, mrpo.clip_to_primary(logps, epsilons), strict=True
+    ):
+        ratios_PK = clipped / side[:, :1]
+        assert ((ratios_PK - 1).abs() <= epsilon[:, None] + 1e-12).all()
+    nothing = mrpo.clip_to_primary(logps, mrpo.adaptive_epsilons(logps, 0.0))
+    torch.testing.assert_close(nothing.chosen, logps.chosen[:, :1].expand(-1, 3))
+    everything = mrpo.clip_to_primary(logps, mrpo.Sides(*torch.full((2, 6), 0.9)))
+    torch.testing.assert_close(everything.chosen, logps.chosen)
+
+
+def test_the_order_of_unclipped_references_and_what_they_have_in_common_change_nothing():
+    logps = random_references(3)
+    expected = margins(mrpo.harmonic(logps, mrpo.adaptive_weights(logps)))
+    turned = mrpo.Sides(*(side[:, [2, 0, 1]] for side in logps))
+    torch.testing.assert_close(
+        margins(mrpo.harmonic(turned, mrpo.adaptive_weights(turned))), expected
+    )
+    lifted = mrpo.Sides(*(side + 3 for side in logps))
+    torch.testing.assert_close(
+        margins(mrpo.harmonic(lifted, mrpo.adaptive_weights(lifted))), expected
+    )
+
+
+def test_references_that_tell_nothing_apart_have_equal_weights():
+    same = torch.full((2, 4), -7.0)
+    assert mrpo.adaptive_weights(mrpo.Sides(same, same)).tolist() == [[0.25] * 4] * 2
+
+
+def test_mrpo_golden_numbers():
+    def row(*values):
+        return torch.tensor([values], dtype=torch.float64)
+
+    logps = mrpo.Sides(row(-10, -10.4), row(-12, -11))
+    policy = mrpo.Sides(row(-9)[0], row(-12.5)[0])
+    alphas_PK = mrpo.adaptive_weights(logps)
+    assert alphas_PK[0].tolist() == pytest.approx([0.7692308, 0.2307692], abs=5e-8)
+    epsilons = mrpo.adaptive_epsilons(logps, 0.1)
+    assert [e.item() for e in epsilons] == pytest.approx([0.0470046, 0.0529954], abs=5e-8)
+    clipped = mrpo.clip_to_primary(logps, epsilons)
+    assert clipped.chosen.tolist() == logps.chosen.tolist()
+    assert clipped.rejected[0].tolist() == pytest.approx([-12, -11.3640553], abs=5e-8)
+    virtual = mrpo.harmonic(clipped, alphas_PK)
+    assert [v.item() for v in virtual] == pytest.approx([-10.1075064, -11.8850471], abs=5e-8)
+    loss = -F.logsigmoid(0.1 * (margins(policy) - margins(virtual)))
+    assert loss.item() == pytest.approx(0.6107282203, abs=1e-10)
+    primary = -F.logsigmoid(0.1 * (margins(policy) - margins(logps)[:, 0]))
+    assert primary.item() == pytest.approx(0.6209570478, abs=1e-10)
+    multi = mrpo.multi_dpo(policy, clipped, alphas_PK, 0.1)
+    assert multi.item() == pytest.approx(0.6102055598, abs=1e-10)
 
 
 # ------------------------------------------------------------------ MinorDPO and MinorSFT
