@@ -280,7 +280,9 @@ class Policy:
         Raises:
             ModelError: the model has no such layer.
         """
-        base = self.model.get_base_model() if self.has_adapter else self.model
+        base: Any = (
+            self.model.get_base_model() if isinstance(self.model, peft.PeftModel) else self.model
+        )
         layers = set(layers or getattr(base, "_no_split_modules", None) or ())
         if not any(type(module).__name__ in layers for module in self.model.modules()):
             raise ModelError(

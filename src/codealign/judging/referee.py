@@ -170,7 +170,8 @@ class Referee:
                 # The kernel may not yet have taken back what an earlier program held (sockets, files): only a
                 # cell that ran nothing else may say this.
                 self.cell.close()
-                row = self._judge_within(first_s, style, program) | {"retried": "memory"}
+                row = self._judge_within(first_s, style, program)
+                row["retried"] = "memory"
             if first_s < self.limits.cpu_s and ran_out_of_cpu(row):
                 full_s = self.limits.cpu_s
                 if row["system_s"] < row["cpu_s"] / 2:
