@@ -190,15 +190,30 @@ def trl_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
     return step
 
 
+def microbatches(batch: list[Tokens], num_each: int | None, max_tokens: int | None) -> list[Any]:
+    """The pairs of `num_each` passing with as many failing completions (None: all) of each prompt, shared out."""
+    from codealign.batches import EncodedPair, batch_pairs
+    from codealign.packing import plan
+
+    pairs = [
+        EncodedPair(tuple(t.prompt), tuple(good), tuple(bad))
+        for t in batch
+        for good in t.passing[:num_each]
+        for bad in t.failing[:num_each]
+    ]
+    num = len(pairs)
+    (shares,) = plan(pairs, range(num), pairs_per_microbatch=num, max_tokens=max_tokens)
+    return [batch_pairs(pairs[i] for i in members) for members in shares]
+
+
 def our_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
     import torch
     from accelerate import Accelerator
 
     from codealign import config
-    from codealign.batches import Batch, EncodedPair, batch_pairs
+    from codealign.batches import Batch
     from codealign.logprobs import PLAIN
     from codealign.objectives import build_objective
-    from codealign.packing import plan
     from codealign.policy import load_policy
     from codealign.reference import ReferenceCache
     from codealign.training import PolicyLoss
@@ -225,19 +240,7 @@ def our_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
     num_each, budget = (None, ALL_PAIRS_TOKENS) if way == "ours-all" else (1, MICROBATCH_TOKENS)
 
     def trees(batch: list[Tokens]) -> list[Batch]:
-        pairs = [
-            EncodedPair(tuple(t.prompt), tuple(good), tuple(bad))
-            for t in batch
-            for good in t.passing[:num_each]
-            for bad in t.failing[:num_each]
-        ]
-        shares = plan(
-            pairs,
-            range(len(pairs)),
-            pairs_per_microbatch=len(pairs),
-            max_tokens=None if way == "ours-plain" else budget,
-        )
-        return [batch_pairs(pairs[i] for i in members) for members in shares[0]]
+        return microbatches(batch, num_each, None if way == "ours-plain" else budget)
 
     cached = ReferenceCache(reference_policy) if way in CACHED else None
     if cached is not None:
@@ -245,12 +248,12 @@ def our_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
             cached.fill(trees(batch))
 
     def step(batch: list[Tokens]) -> float:
-        microbatches = trees(batch)
+        parts = trees(batch)
         reference = cached or ReferenceCache(reference_policy)
-        reference.fill(microbatches)
+        reference.fill(parts)
         policy.train_mode(True)
         loss = PolicyLoss(policy, objective, reference)
-        result = update.step(microbatches, loss, LEARNING_RATE, next(numbers))
+        result = update.step(parts, loss, LEARNING_RATE, next(numbers))
         policy.train_mode(False)
         return result.loss
 

@@ -126,11 +126,9 @@ def test_twenty_steps_have_the_losses_and_gradients_of_trl(tmp_path, monkeypatch
     """Each side moves by its own gradients: what differs at step 1 would grow until step 20."""
     monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
     training = importlib.import_module("training")
-    from codealign.batches import EncodedPair, batch_pairs
     from codealign.config import DPO, ModelConfig
     from codealign.logprobs import PLAIN
     from codealign.objectives import build_objective
-    from codealign.packing import plan
     from codealign.policy import load_policy
     from codealign.reference import ReferenceCache
     from codealign.training import PolicyLoss
@@ -151,10 +149,7 @@ def test_twenty_steps_have_the_losses_and_gradients_of_trl(tmp_path, monkeypatch
         policy.log_probs.path = PLAIN
 
     def microbatches(batch):
-        pairs = [EncodedPair(*map(tuple, (t.prompt, t.passing[0], t.failing[0]))) for t in batch]
-        max_tokens = 900 if layout == "token budget" else None
-        shares = plan(pairs, range(4), pairs_per_microbatch=4, max_tokens=max_tokens)[0]
-        return [batch_pairs(pairs[i] for i in members) for members in shares]
+        return training.microbatches(batch, 1, 900 if layout == "token budget" else None)
 
     cache = ReferenceCache(policy)
     for batch in batches:

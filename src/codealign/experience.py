@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 from codealign import config
 from codealign.batches import Batch, EncodedPair, TokenIds, batch_pairs
 from codealign.errors import DataError
-from codealign.packing import plan
+from codealign.packing import by_prompt, plan
 from codealign.policy import Policy
 from codealign.records import Pair
 
@@ -132,10 +132,7 @@ class PairExperience:
     def _make_order(self, epoch: int) -> list[list[int]]:
         """Indices of the pairs of each step of an epoch."""
         rng = random.Random(f"{self.seed}:{epoch}")
-        of_prompt: dict[TokenIds, list[int]] = {}
-        for number, pair in enumerate(self.pairs):
-            of_prompt.setdefault(pair.prompt_ids, []).append(number)
-        groups = list(of_prompt.values())
+        groups = by_prompt(self.pairs, range(len(self.pairs)))
         rng.shuffle(groups)
         place: dict[int, tuple[int, int]] = {}
         """Of a pair: its group's length, and its group's number, which keeps the group together."""

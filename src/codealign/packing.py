@@ -10,7 +10,7 @@ The arithmetic of a step does not depend on any of this: losses are sums, divide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from codealign.batches import EncodedPair, TokenIds
@@ -49,7 +49,7 @@ def plan(
     def tree(chosen: Sequence[int]) -> Tree:
         return Tree(tuple(chosen), _num_tokens([pairs[i] for i in chosen], with_rejected))
 
-    trees = [tree(group) for group in _by_prompt(pairs, members)]
+    trees = [tree(group) for group in by_prompt(pairs, members)]
     most = len(members) // num_processes * num_processes
     if max_tokens is None:
         wanted = min(-(-len(members) // pairs_per_microbatch), len(trees))
@@ -68,7 +68,8 @@ def plan(
         num_bins += num_processes
 
 
-def _by_prompt(pairs: Sequence[EncodedPair], members: Sequence[int]) -> list[list[int]]:
+def by_prompt(pairs: Sequence[EncodedPair], members: Iterable[int]) -> list[list[int]]:
+    """`members` in groups of one prompt each, prompts and members in the order in which they come."""
     groups: dict[TokenIds, list[int]] = {}
     for member in members:
         groups.setdefault(pairs[member].prompt_ids, []).append(member)

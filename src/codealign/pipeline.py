@@ -259,12 +259,7 @@ def sample_and_judge(run: Run) -> None:
     if run.stage("sample").done:
         return
     stage = run.stage("judge")
-    judged = {(verdict.task_id, verdict.sample_index) for verdict in _judged(stage.shards)}
-    before = [
-        row
-        for row in run.stage("sample").shards.read(Completion)
-        if (row.task_id, row.sample_index) not in judged
-    ]
+    before = _unjudged(run.stage("sample").shards.read(Completion), stage)
     with stage:
         verdicts = judge_completions(
             run.train_problems,
@@ -310,10 +305,9 @@ def judge_stage(run: Run) -> None:
     if stage.done:
         return
     completions = run.require("sample").shards.read(Completion)
-    judged = {(verdict.task_id, verdict.sample_index) for verdict in _judged(stage.shards)}
-    waiting = [c for c in completions if (c.task_id, c.sample_index) not in judged]
+    waiting = _unjudged(completions, stage)
     total = len(completions)
-    with stage, run.progress.stage("judge", total, "programs", len(judged)) as advance:
+    with stage, run.progress.stage("judge", total, "programs", total - len(waiting)) as advance:
         verdicts = judge_completions(
             run.train_problems, waiting, run.judge, run.config.judge.extract
         )
@@ -505,6 +499,12 @@ def _eval_engine(run: Run, policy: Policy) -> Engine:
         run.progress.note("the held-out problems are sampled in this process, not by the server")
         engine = TransformersEngine()
     return open_engine(engine, policy)
+
+
+def _unjudged(completions: Iterable[Completion], stage: Stage) -> list[Completion]:
+    """Completions that the stage has no verdict on, or only `not_judged`."""
+    judged = {(verdict.task_id, verdict.sample_index) for verdict in _judged(stage.shards)}
+    return [c for c in completions if (c.task_id, c.sample_index) not in judged]
 
 
 def _judged(shards: Shards) -> list[Verdict]:

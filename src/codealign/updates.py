@@ -309,9 +309,7 @@ class Weights:
         """Give the policy the average, for good unless `averaged` takes it back."""
         for parameter, master, average in self._averaged():
             if master is parameter:
-                weights = parameter.detach().clone()
-                parameter.copy_(average)
-                average.copy_(weights)
+                _swap(parameter, average)
             else:
                 parameter.copy_(average)
 
@@ -319,9 +317,7 @@ class Weights:
     def _swap_out_average(self) -> None:
         for parameter, master, average in self._averaged():
             if master is parameter:
-                weights = average.clone()
-                average.copy_(parameter)
-                parameter.copy_(weights)
+                _swap(parameter, average)
             else:
                 parameter.copy_(master)
 
@@ -351,6 +347,12 @@ class Weights:
         for index, saved in state["averages"].items():
             average = self._averages[int(index)]
             average.copy_(sharding.part_of(saved, average))
+
+
+def _swap(one: Tensor, other: Tensor) -> None:
+    kept = one.detach().clone()
+    one.copy_(other)
+    other.copy_(kept)
 
 
 def _wide_copy(parameter: Tensor) -> Tensor:
