@@ -47,6 +47,18 @@ def make_tokenizer() -> transformers.PreTrainedTokenizerFast:
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>")
 
 
+COMMON = {"vocab_size": len(make_tokenizer()), "bos_token_id": None, "eos_token_id": 0}
+ROPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "initializer_range": 0.2,
+}
+"""Weights ten times as wide as usual: greedy text of narrow ones is one token over and over."""
+
+
 def make_model(architecture: str, seed: int = 0) -> transformers.PreTrainedModel:
     """A random model of the named architecture; the same seed gives the same weights."""
     vocab_size = len(make_tokenizer())

@@ -5,7 +5,6 @@ import gc
 import itertools
 import logging
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_disk import files_of_at_most
 from model_fixtures import save_tiny_model, text_pairs
 
 from codealign.batches import Batch, Outputs, batch_completions, batch_pairs
@@ -427,17 +427,6 @@ def test_opening_and_pruning_at_once_loses_no_store_that_is_open(tmp_path):
 
 
 # ------------------------------------------------------------------ the disk
-
-
-@contextlib.contextmanager
-def files_of_at_most(num_bytes: int):
-    """No file of this process grows beyond the limit: to its writer, a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_says_what_to_do_and_loses_nothing(path, tmp_path, forwards):

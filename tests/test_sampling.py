@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from model_fixtures import ARCHITECTURES, make_tokenizer, save_tiny_model
+from model_fixtures import ARCHITECTURES, COMMON, ROPE, make_tokenizer, save_tiny_model
 from transformers.generation import logits_process
 
 from codealign.config import ModelConfig, SampleConfig
@@ -368,15 +368,6 @@ def _model(config: transformers.PreTrainedConfig) -> Any:
         return transformers.AutoModelForCausalLM.from_config(config).eval()
 
 
-COMMON = {"vocab_size": len(make_tokenizer()), "bos_token_id": None, "eos_token_id": 0}
-ROPE = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "initializer_range": 0.2,
-}
 OTHERS = {
     # Windows of 8 tokens are in reach: lock step. ALiBi needs each key's own distance.
     "mistral": (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from model_fixtures import make_model, make_tokenizer
+from model_fixtures import COMMON, ROPE, make_model
 
 from codealign.sampling.keyvalues import Group, KeyValues, SlotKeyValues
 from codealign.sampling.selfcheck import pick_keyvalues
@@ -21,15 +21,6 @@ from codealign.sampling.shared_prompts import SharedKeyValues
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).parent.parent
-COMMON = {"vocab_size": len(make_tokenizer()), "bos_token_id": None, "eos_token_id": 0}
-ROPE = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "initializer_range": 0.2,
-}
 GEMMA = {"head_dim": 8, "pad_token_id": 0, "layer_types": ["full_attention"] * 2}
 SHARING = {
     "llama": lambda: transformers.LlamaConfig(**COMMON, **ROPE),

@@ -1,15 +1,14 @@
 """The loop: resumable to the bit, honest about collapse, and it leaves what a user expects."""
 
-import contextlib
 import json
 import math
-import resource
 from pathlib import Path
 
 import peft
 import pytest
 import torch
 import transformers
+from full_disk import files_of_at_most
 from model_fixtures import save_tiny_model, text_pairs
 
 from codealign import checkpoint as checkpoint_module
@@ -207,17 +206,6 @@ def test_rows_after_the_checkpoint_are_not_there_twice(path, tmp_path):
         file.write('{"step": 8, "lo')  # the torn line of a killed writer
     run(load(path), tmp_path / "killed", config)
     assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
-
-
-@contextlib.contextmanager
-def files_of_at_most(num_bytes: int):
-    """No file of this process grows beyond the limit: to its writer, a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_a_storage_error_for_weights_and_for_the_updates_state(path, tmp_path):
