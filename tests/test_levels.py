@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -260,6 +261,30 @@ def test_closing_a_cell_ends_what_runs_in_it(cell: Cell) -> None:
     while alive & set(running) and time.monotonic() < deadline:
         alive = {process.pid for process in _processes()}
     assert not alive & set(running)
+
+
+def test_descriptors_that_come_and_go_hide_no_memory_file() -> None:
+    from codealign.sandbox.usage import _nameless_bytes, _processes
+
+    kept = os.memfd_create("kept")
+    os.write(kept, bytes(1 << 20))
+    ended = threading.Event()
+
+    def churn() -> None:
+        while not ended.is_set():
+            os.close(os.open("/dev/null", os.O_RDONLY))
+
+    threads = [threading.Thread(target=churn) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        (this,) = [process for process in _processes() if process.pid == os.getpid()]
+        assert min(_nameless_bytes([this]) for _ in range(200)) >= 1 << 20
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+        os.close(kept)
 
 
 # --- several cells at once ----------------------------------------------------------------------

@@ -143,14 +143,16 @@ def _nameless_bytes(program: list[Process]) -> int:
     sizes: dict[tuple[int, int], int] = {}
     for process in program:
         try:
-            for fd in os.scandir(f"/proc/{process.pid}/fd"):
-                status = fd.stat()
-                if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
-                    sizes[status.st_dev, status.st_ino] = 512 * status.st_blocks
-        except (
-            OSError
-        ):  # it ended or closed one meanwhile; or an own uid, and we may not look (see above)
+            fds = os.listdir(f"/proc/{process.pid}/fd")
+        except OSError:  # it ended meanwhile; or an own uid, and we may not look (see above)
             continue
+        for fd in fds:
+            try:
+                status = os.stat(f"/proc/{process.pid}/fd/{fd}")
+            except OSError:  # closed meanwhile, which must not hide the others
+                continue
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
+                sizes[status.st_dev, status.st_ino] = 512 * status.st_blocks
     return sum(sizes.values())
 
 
