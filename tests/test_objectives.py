@@ -58,7 +58,7 @@ from codealign.config import (
 from codealign.errors import DataError
 from codealign.experience import EncodedPairs, encode_pairs
 from codealign.objectives import OBJECTIVES, build_objective, mrpo
-from codealign.objectives.around import tis_weights
+from codealign.contrast import tis_weights
 from codealign.policy import Policy, load_policy
 from codealign.training import train
 

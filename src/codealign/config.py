@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -247,6 +247,105 @@ class PairsConfig(Section):
     """1 is the paper's; more uses more of each problem, less evenly."""
     deduplicate: bool = True
     """Programs with the same syntax tree count once."""
+
+
+class NoTokenWeights(Section):
+    """Every token counts as much; or the pairs came with weights."""
+
+    kind: Literal["none"] = "none"
+
+
+class ExpOfContrast(Section):
+    """w = k·exp(±μ·clamp(log π⁺/π⁻, L, U)), + for a chosen side's tokens (arXiv 2410.04350, equation 19)."""
+
+    kind: Literal["exp"] = "exp"
+    lower: float = -0.5
+    upper: float = 1.5
+    """L and U, in nats; the paper's, as are the two below."""
+    mu: Positive = 1.0
+    scale: Positive = 1.0
+    """k. Weights of k for all tokens are an objective with k·β."""
+
+    @model_validator(mode="after")
+    def _room_between(self) -> ExpOfContrast:
+        if self.lower >= self.upper:
+            raise ValueError(f"lower {self.lower} must be below upper {self.upper}")
+        return self
+
+
+class RanksOfContrast(Section):
+    """Ranks of ±log π⁺/π⁻ within a side, from `lowest` to `highest`: the milder weights of TIS-DPO's code."""
+
+    kind: Literal["ranks"] = "ranks"
+    lowest: float = 0.7
+    highest: float = 1.3
+    """Weights of the side's worst and best token; the code's, with a mean of 1."""
+
+    @model_validator(mode="after")
+    def _room_between(self) -> RanksOfContrast:
+        if self.lowest >= self.highest:
+            raise ValueError(f"lowest {self.lowest} must be below highest {self.highest}")
+        return self
+
+
+class ContrastSection(Section):
+    """Tokens count by how much better a good model likes them than a bad one (TIS-DPO, arXiv 2410.04350)."""
+
+    transform: Annotated[ExpOfContrast | RanksOfContrast, Field(discriminator="kind")] = (
+        ExpOfContrast()
+    )
+    shuffle: bool = False
+    """A control: each side's own weights in random order, which keeps their mean and their spread."""
+
+
+class PromptContrast(ContrastSection):
+    """Good and bad are the policy itself under a good and a bad instruction: TIS-DPO(P)."""
+
+    kind: Literal["prompt"] = "prompt"
+    good: str = "You are a careful expert programmer. Your code is correct and passes every test."
+    bad: str = "You are a careless novice programmer. Your code has bugs and fails its tests."
+    """For a chat model the system prompt in place of `model.system_prompt`; else a comment above the prompt."""
+
+
+class SFTContrast(ContrastSection):
+    """Good and bad are fine-tuned on the chosen and on the rejected sides: TIS-DPO(S)."""
+
+    kind: Literal["sft"] = "sft"
+    learning_rate: Positive = 5e-5
+    num_train_epochs: Count = 3
+    """The paper's, both. Whatever else `train` says holds for these two as well."""
+
+
+class DPOContrast(ContrastSection):
+    """Good and bad are aligned with the pairs and with the pairs swapped: TIS-DPO(D)."""
+
+    kind: Literal["dpo"] = "dpo"
+    learning_rate: Positive = 1e-5
+    num_train_epochs: Count = 1
+    beta: Positive = 0.1
+    """The paper's, all three. Whatever else `train` says holds for these two as well."""
+
+
+class RandomWeights(Section):
+    """A control: each token's weight drawn between two bounds (arXiv 2410.04350, its ablation)."""
+
+    kind: Literal["random"] = "random"
+    lower: float = -0.5
+    upper: float = 1.5
+    """The paper's: its L and U, so that weights may be negative."""
+
+    @model_validator(mode="after")
+    def _room_between(self) -> RandomWeights:
+        if self.lower >= self.upper:
+            raise ValueError(f"lower {self.lower} must be below upper {self.upper}")
+        return self
+
+
+TokenWeights = Annotated[
+    NoTokenWeights | PromptContrast | SFTContrast | DPOContrast | RandomWeights,
+    Field(discriminator="kind"),
+]
+TrainedContrast = SFTContrast | DPOContrast
 
 
 class LogRatioSection(Section):
@@ -561,6 +660,16 @@ class Sum(Section):
 Objective = Annotated[OfPairs | WPO | Sum | SFT | RFT | MinorSFT, Field(discriminator="kind")]
 
 
+def objectives_in(objective: Section) -> Iterator[Section]:
+    """An objective, and those that it is made of."""
+    yield objective
+    inner = [objective.objective] if isinstance(objective, LDDPO | TISDPO | WPO) else []
+    if isinstance(objective, Sum):
+        inner = [term.objective for term in objective.terms]
+    for each in inner:
+        yield from objectives_in(each)
+
+
 class Backprop(Section):
     """AdamW on gradients."""
 
@@ -655,6 +764,20 @@ class TrainConfig(Section):
         return self
 
 
+def contrast_training(section: TrainedContrast, settings: TrainConfig) -> TrainConfig:
+    """How the good and the bad model of a contrast are trained: as the policy, but for what it says itself."""
+    return settings.model_copy(
+        update={
+            "objective": SFT() if isinstance(section, SFTContrast) else DPO(beta=section.beta),
+            "learning_rate": section.learning_rate,
+            "num_train_epochs": section.num_train_epochs,
+            "eval_steps": None,
+            "early_stopping": None,
+            "report_to": [],
+        }
+    )
+
+
 class EvalConfig(Section):
     """The proof: greedy and sampled pass@k on held-out problems, before and after."""
 
@@ -687,8 +810,20 @@ class RunConfig(Section):
     sample: SampleConfig = SampleConfig()
     judge: JudgeConfig = JudgeConfig()
     pairs: PairsConfig = PairsConfig()
+    token_weights: TokenWeights = NoTokenWeights()
+    """Written into the pairs before training, for objectives that weigh tokens (`tis_dpo`)."""
     train: TrainConfig = TrainConfig()
     eval: EvalConfig = EvalConfig()
+
+    @model_validator(mode="after")
+    def _token_weights_are_read(self) -> RunConfig:
+        readers = [each for each in objectives_in(self.train.objective) if isinstance(each, TISDPO)]
+        if not isinstance(self.token_weights, NoTokenWeights) and not readers:
+            raise ValueError(
+                f"token_weights.kind: {self.token_weights.kind} would be ignored by "
+                f"{self.train.objective.kind}: set train.objective.kind: tis_dpo around it"
+            )
+        return self
 
 
 SectionT = TypeVar("SectionT", bound=Section)

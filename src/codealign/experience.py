@@ -15,7 +15,7 @@ import math
 import random
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -200,19 +200,26 @@ def encode_pairs(policy: Policy, pairs: Sequence[Pair], max_length: int | None) 
     Raises:
         DataError: ids that the model does not have, or a weight that is negative or not a number.
     """
-    limits = [limit for limit in (max_length, policy.max_positions) if limit is not None]
-    limit = min(limits, default=math.inf)
     kept: list[EncodedPair] = []
     left_out: Counter[str] = Counter()
-    for number, pair in enumerate(pairs):
-        encoded = _encode_pair(policy, pair)
-        _check_pair(encoded, policy, where=f"pair {number} ({pair.task_id or 'no task_id'})")
-        reason = _reason_to_leave_out(encoded, limit)
+    for encoded, reason in encode_each(policy, pairs, max_length):
         if reason is None:
             kept.append(encoded)
         else:
             left_out[reason] += 1
     return EncodedPairs(kept, left_out)
+
+
+def encode_each(
+    policy: Policy, pairs: Sequence[Pair], max_length: int | None
+) -> Iterator[tuple[EncodedPair, str | None]]:
+    """Each pair as token ids, and why training leaves it out; None where it does not."""
+    limits = [limit for limit in (max_length, policy.max_positions) if limit is not None]
+    limit = min(limits, default=math.inf)
+    for number, pair in enumerate(pairs):
+        encoded = _encode_pair(policy, pair)
+        _check_pair(encoded, policy, where=f"pair {number} ({pair.task_id or 'no task_id'})")
+        yield encoded, _reason_to_leave_out(encoded, limit)
 
 
 def _encode_pair(policy: Policy, pair: Pair) -> EncodedPair:

@@ -1,6 +1,8 @@
 """The stages of a run, in order, each skipped when what it would make is there already.
 
-    sample → judge → pairs → eval/base → train → eval/aligned → report
+    sample → judge → pairs → (contrast/good → contrast/bad →) (annotate →) eval/base → train → eval/aligned → report
+
+Those in brackets are there where the configuration asks for them: `Run.keys` has a run's own.
 
 A stage's key hashes everything that can change what it makes: the stage before it, its own settings,
 the seed, the problems, the model. Work is appended as it is finished, so a killed run continues where it
@@ -11,13 +13,24 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from codealign.config import KATA_POLICY, ModelConfig, RunConfig, TransformersEngine
+from codealign.config import (
+    KATA_POLICY,
+    ContrastSection,
+    ModelConfig,
+    NoTokenWeights,
+    PromptContrast,
+    RandomWeights,
+    RunConfig,
+    TrainedContrast,
+    TransformersEngine,
+    contrast_training,
+)
 from codealign.errors import InputError
 from codealign.judging import Judge
 from codealign.judging.cache import user_cache_dir
@@ -32,6 +45,7 @@ from codealign.records import (
     Record,
     Verdict,
     content_hash,
+    read_records,
     write_records,
 )
 from codealign.rundir import ARTEFACTS, RunDir, Shards, Stage, read_json
@@ -42,7 +56,6 @@ if TYPE_CHECKING:
     from codealign.sampling import Engine
     from codealign.training import StepReport, TrainResult
 
-STAGES = (*ARTEFACTS, "report")
 APPEND_EVERY = 32
 """Rows written at once: a kill loses at most so many."""
 
@@ -136,15 +149,51 @@ class Run:
         keys["sample"] = _key(model, sample, engine, seed, _problems_hash(self.train_problems))
         keys["judge"] = _key(keys["sample"], judge)
         keys["pairs"] = _key(keys["judge"], config["pairs"], seed)
+        keys |= self._annotation_keys(keys["pairs"], model)
         drawn = [engine["kind"], config["sample"]["stop"]]
         heldout = _problems_hash(self.heldout_problems)
         proof = [config["eval"], drawn, judge, seed, heldout]
         keys["eval/base"] = _key(model, proof)
         keys["train"] = _key(
-            keys["pairs"], model, train, seed, judge, _problems_hash(self.validation_problems)
+            keys.get("annotate", keys["pairs"]),
+            model,
+            train,
+            seed,
+            judge,
+            _problems_hash(self.validation_problems),
         )
         keys["eval/aligned"] = _key(keys["train"], proof)
         return keys
+
+    def _annotation_keys(self, pairs: str, model: Any) -> dict[str, str]:
+        """Keys of the stages between pairs and training; none where the objective reads pairs as they are."""
+        section, train = self.config.token_weights, self.config.train
+        if isinstance(section, NoTokenWeights):
+            return {}
+        keys: dict[str, str] = {}
+        asked = section.model_dump(mode="json")
+        if isinstance(section, TrainedContrast):
+            settings = contrast_training(section, train).model_dump(mode="json", exclude=SPEED_ONLY)
+            for side in ("good", "bad"):
+                keys[f"contrast/{side}"] = _key(pairs, model, settings, self.config.seed, side)
+            asked = {name: asked[name] for name in ContrastSection.model_fields}
+        return keys | {
+            "annotate": _key(
+                pairs, *keys.values(), model, asked, train.max_length, self.config.seed
+            )
+        }
+
+    @property
+    def last_pairs_stage(self) -> str:
+        """The stage whose pairs are trained on."""
+        return "annotate" if "annotate" in self.keys else "pairs"
+
+    def own_policy(self) -> Policy:
+        """Another policy at the first weights, to be trained and let go; `policy` is let go before."""
+        from codealign.policy import load_policy
+
+        self.__dict__.pop("policy", None)
+        return load_policy(self.config.model)
 
     def load_aligned(self) -> Policy:
         """The trained policy from model/; the base policy is let go first."""
@@ -355,6 +404,97 @@ def _make_pairs(run: Run, stage: Stage) -> None:
     run.progress.note(f"pairs: {len(result.pairs)} from {len(run.train_problems)} problems")
 
 
+def contrast_good_stage(run: Run) -> None:
+    """Train the good model of token weights, and note what it says of the pairs."""
+    _contrast_stage(run, "good")
+
+
+def contrast_bad_stage(run: Run) -> None:
+    """The same of the bad one."""
+    _contrast_stage(run, "bad")
+
+
+def _contrast_stage(run: Run, side: str) -> None:
+    stage = run.stage(f"contrast/{side}")
+    section = run.config.token_weights
+    if stage.done or not isinstance(section, TrainedContrast):
+        return
+    from codealign.contrast import encode_for_weights, pair_logps, train_contrast
+
+    pairs = run.require("pairs").shards.read(Pair)
+    settings = contrast_training(section, run.config.train)
+    directory = run.path / stage.name
+    policy = run.own_policy()
+    with stage, _shown_training(run, stage.name) as on_step:
+        result = train_contrast(
+            policy,
+            pairs,
+            settings,
+            good=side == "good",
+            run_dir=directory,
+            seed=run.config.seed,
+            on_step=on_step,
+        )
+        policy.save(directory / "model")
+        encoded = encode_for_weights(policy, pairs, settings)
+        write_records(directory / "logps.jsonl", pair_logps(policy, encoded, settings))
+        stage.finish(num_steps=result.steps, num_tokens=result.num_tokens)
+
+
+def annotate_stage(run: Run) -> None:
+    """Write into the pairs what the objective asked for: a weight for each token."""
+    stage = run.stage("annotate")
+    if stage.done:
+        return
+    pairs = run.require("pairs").shards.read(Pair)
+    with stage:
+        weighed = _weighed(run, pairs)
+        write_records(run.path / "annotated" / "part-00000.jsonl", weighed)
+        stage.finish(num_pairs=len(weighed), **_facts_of_weights(weighed))
+
+
+def _weighed(run: Run, pairs: list[Pair]) -> list[Pair]:
+    from codealign.contrast import (
+        SideLogps,
+        encode_for_weights,
+        instructed_logps,
+        weigh_at_random,
+        weigh_by_contrast,
+    )
+
+    section, seed = run.config.token_weights, run.config.seed
+    encoded = encode_for_weights(run.policy, pairs, run.config.train)
+    if isinstance(section, RandomWeights):
+        return weigh_at_random(pairs, encoded, section, seed)
+    assert isinstance(section, ContrastSection)
+    if isinstance(section, PromptContrast):
+        prompts = [_own_prompt(run, pair) for pair in pairs]
+        good, bad = instructed_logps(run.policy, encoded, prompts, section, run.config.train)
+    else:
+        good, bad = (
+            list(read_records(SideLogps, run.path / "contrast" / side / "logps.jsonl"))
+            for side in ("good", "bad")
+        )
+    return weigh_by_contrast(pairs, encoded, good, bad, section, seed)
+
+
+def _own_prompt(run: Run, pair: Pair) -> str:
+    """The problem's text: a pair's own may have gone through a chat template."""
+    problem = run.train_problems.get(pair.task_id or "")
+    return problem.prompt if problem else pair.prompt
+
+
+def _facts_of_weights(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """The mean weight of each side's tokens, and of how many pairs nothing is known."""
+    facts: dict[str, Any] = {}
+    for side in ("chosen", "rejected"):
+        weights = [w for pair in pairs for w in getattr(pair, f"{side}_weights") or ()]
+        if weights:
+            facts[f"mean_{side}_weight"] = round(sum(weights) / len(weights), 4)
+    num_unweighed = sum(pair.chosen_weights is None for pair in pairs)
+    return facts | ({"num_unweighed": num_unweighed} if num_unweighed else {})
+
+
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.items())
 
@@ -362,11 +502,11 @@ def _counted(counts: Mapping[str, int]) -> str:
 def train_stage(run: Run) -> None:
     """Align the policy on the pairs; the result is in model/."""
     stage = run.stage("train")
-    pairs = [] if stage.done else run.require("pairs").shards.read(Pair)
+    pairs = [] if stage.done else run.require(run.last_pairs_stage).shards.read(Pair)
     if not first_decides(not stage.done, run.config.model):
         return
-    with stage:
-        result = _train_with_progress(run, pairs)
+    with stage, _shown_training(run, stage.name) as on_step:
+        result = _train(run, pairs, on_step)
         # The base policy's held-out scores are of these very weights; the aligned ones come later.
         run.policy.save(run.path / "model")
         stage.finish(
@@ -385,7 +525,7 @@ def join_training(run: Run) -> None:
     It takes its share of each step and writes nothing.
     """
     if first_decides(False, run.config.model):
-        _train(run, Shards(run.path / "pairs").read(Pair), on_step=None)
+        _train(run, Shards(run.path / ARTEFACTS[run.last_pairs_stage][0]).read(Pair), on_step=None)
 
 
 def _train(
@@ -417,7 +557,9 @@ def _train(
     )
 
 
-def _train_with_progress(run: Run, pairs: list[Pair]) -> TrainResult:
+@contextmanager
+def _shown_training(run: Run, name: str) -> Iterator[Callable[[StepReport], None]]:
+    """A bar for the steps of training, which appears with the first of them."""
     with ExitStack() as stack:
         advance: Advance | None = None
         shown = 0
@@ -425,7 +567,7 @@ def _train_with_progress(run: Run, pairs: list[Pair]) -> TrainResult:
         def show(report: StepReport) -> None:
             nonlocal advance, shown
             if advance is None:
-                bar = run.progress.stage("train", report.num_steps, "steps", report.step - 1)
+                bar = run.progress.stage(name, report.num_steps, "steps", report.step - 1)
                 advance, shown = stack.enter_context(bar), report.step - 1
             margin = report.metrics.get("rewards/margins")
             text = f"loss {report.loss:.4f}" + (
@@ -434,7 +576,7 @@ def _train_with_progress(run: Run, pairs: list[Pair]) -> TrainResult:
             advance(report.step - shown, text)
             shown = report.step
 
-        return _train(run, pairs, show)
+        yield show
 
 
 def eval_stages(run: Run) -> None:
@@ -515,6 +657,9 @@ STAGE_FUNCTIONS: dict[str, Callable[[Run], None]] = {
     "sample": sample_stage,
     "judge": judge_stage,
     "pairs": pairs_stage,
+    "contrast/good": contrast_good_stage,
+    "contrast/bad": contrast_bad_stage,
+    "annotate": annotate_stage,
     "eval/base": eval_base_stage,
     "train": train_stage,
     "eval/aligned": eval_aligned_stage,
@@ -523,14 +668,14 @@ STAGE_FUNCTIONS: dict[str, Callable[[Run], None]] = {
 
 def run_all(run: Run) -> None:
     """Every stage in order, each skipped when it is done."""
-    if all(run.stage(name).done for name in STAGE_FUNCTIONS):
+    if all(run.stage(name).done for name in run.keys):
         run.progress.note(f"every stage is done in {run.path}")
     run.check_leakage()
     if not run.stage("train").done:
         run.check_training()
     sample_and_judge(run)
-    for work in STAGE_FUNCTIONS.values():
-        work(run)
+    for name in run.keys:
+        STAGE_FUNCTIONS[name](run)
 
 
 def plan(config: RunConfig, path: Path) -> list[dict[str, str]]:

@@ -157,16 +157,24 @@ class Policy:
 
     # ---------------------------------------------------------------- text to ids
 
-    def encode_prompt(self, problem_prompt: str) -> list[int]:
-        """Token ids of a prompt, in the chat template where the config says so, with the tokenizer's BOS."""
-        text = self.render_prompt(problem_prompt)
-        return self._encode(text)
+    def encode_prompt(self, problem_prompt: str, *, instruction: str | None = None) -> list[int]:
+        """Token ids of a prompt, in the chat template where the config says so, with the tokenizer's BOS.
 
-    def render_prompt(self, problem_prompt: str) -> str:
-        """The text that the model continues: the prompt itself, or the chat template around it."""
+        `instruction` as for `render_prompt`.
+        """
+        return self._encode(self.render_prompt(problem_prompt, instruction=instruction))
+
+    def render_prompt(self, problem_prompt: str, *, instruction: str | None = None) -> str:
+        """The text that the model continues: the prompt itself, or the chat template around it.
+
+        `instruction` is the system prompt in the place of the config's; for a model without a chat template a
+        comment above the prompt.
+        """
         if not self._is_chat:
-            return problem_prompt
-        system = self.config.system_prompt
+            if instruction is None:
+                return problem_prompt
+            return "".join(f"# {line}\n" for line in instruction.splitlines()) + problem_prompt
+        system = self.config.system_prompt if instruction is None else instruction
         messages = [{"role": "system", "content": system}] if system else []
         messages.append({"role": "user", "content": problem_prompt})
         rendered = self.tokenizer.apply_chat_template(

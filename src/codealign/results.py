@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codealign.passk import paired_gain, summarise
-from codealign.pipeline import STAGE_FUNCTIONS, Run
+from codealign.pipeline import Run
 from codealign.records import Pair, Verdict, read_rows
 from codealign.rundir import Shards, write_json
 
@@ -58,7 +58,7 @@ def gains(run: Run) -> dict[str, dict[str, float]]:
 
 def summarise_run(run: Run) -> dict[str, Any]:
     """What `codealign run --json` prints."""
-    records = {name: run.stage(name).record for name in STAGE_FUNCTIONS}
+    records = {name: run.stage(name).record for name in run.keys}
     estimates = scores(run)
     outcomes = {
         name: dict(

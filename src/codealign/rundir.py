@@ -3,6 +3,8 @@
     config.json               what was asked, resolved
     completions/ verdicts/    part-*.jsonl of the training problems, append-only
     pairs/                    part-*.jsonl and why each problem gave none
+    contrast/good/ …/bad/     the two models of token weights that are trained, and what they say of the pairs
+    annotated/                the pairs with what the objective asked for: token weights
     eval/base/ eval/aligned/  verdicts of the held-out problems, before and after
     checkpoint-N/ model/      weights
     metrics.jsonl report.html summary.json run.log
@@ -34,6 +36,9 @@ ARTEFACTS: dict[str, tuple[str, ...]] = {
     "sample": ("completions",),
     "judge": ("verdicts",),
     "pairs": ("pairs",),
+    "contrast/good": ("contrast/good",),
+    "contrast/bad": ("contrast/bad",),
+    "annotate": ("annotated",),
     "eval/base": ("eval/base",),
     "train": ("checkpoint-*", "model", "metrics.jsonl"),
     "eval/aligned": ("eval/aligned",),

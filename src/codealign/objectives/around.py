@@ -94,7 +94,7 @@ class TISDPOObjective(_BySide):
         L = − log σ( u − η ),   u − η = β · [ A⁺ − A⁻ ]
         A = Σ_t w_t · ( log π(y_t|x, y_<t)/π_ref(y_t|x, y_<t) − κ · KL_t ),   KL_t = KL( π(·|x, y_<t) ‖ π_ref(·|x, y_<t) )
 
-    w are the pairs' `chosen_weights` and `rejected_weights`, constants; the paper's are `tis_weights`. The KL is
+    w are the pairs' `chosen_weights` and `rejected_weights`, constants; the paper's are `contrast.tis_weights`. The KL is
     over the vocabulary, and its gradient is 0 at the reference; κ = 1 is the paper. log 2 at the reference for
     any weights. Weights of c for every token are DPO with β·c: look at their mean.
     """
@@ -121,30 +121,6 @@ class TISDPOObjective(_BySide):
             )
         more = logps_ST.shape[1] - weights_ST.shape[1]
         return F.pad(weights_ST, (0, more)).to(logps_ST.dtype)
-
-
-def tis_weights(
-    contrast_T: Tensor,
-    *,
-    chosen: bool,
-    lower: float = -0.5,
-    upper: float = 1.5,
-    mu: float = 1.0,
-    scale: float = 1.0,
-) -> Tensor:
-    """Weights of a side's tokens by how much better a good policy likes them (arXiv 2410.04350, equation 19).
-
-        w_t = k · exp( ±μ · clamp( log π⁺(y_t)/π⁻(y_t), L, U ) ),   + for the chosen side, − for the rejected
-
-    Clamped before the sign: a chosen token weighs 0.61 to 4.48, a rejected one 0.22 to 1.65.
-
-    Args:
-        contrast_T: log π⁺ − log π⁻ (nats) of each token, under a good and a bad policy.
-        chosen: which side.
-        lower, upper, mu, scale: L, U, μ and k, the paper's.
-    """
-    sign = 1.0 if chosen else -1.0
-    return scale * torch.exp(sign * mu * contrast_T.clamp(lower, upper))
 
 
 def _one_completion_a_side(batch: Batch, sides_S: Tensor) -> Batch:
