@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
         "programs",
         "verdicts",
         "pairs",
+        "token_weights",
         "passk",
         "audit",
     },
@@ -43,6 +44,7 @@ LAYERS: list[set[str]] = [
     },
     {
         "experience",
+        "contrast",
         "packing",
         "training",
         "launching",
@@ -53,7 +55,7 @@ LAYERS: list[set[str]] = [
         "report",
         "pretraining",
     },
-    {"pipeline", "results", "checks"},
+    {"pipeline", "results", "checks", "comparison"},
     {"cli", "__main__"},
 ]
 

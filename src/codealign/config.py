@@ -887,6 +887,19 @@ def parse_config(
         raise ConfigError(_explain(kind, error), where=where, cure=_cure(error)) from None
 
 
+def overlaid(data: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` with the settings of `more` in the place of its own; another `kind` takes no option along."""
+    result = _copy_mapping(data)
+    for name, value in more.items():
+        old: Any = result.get(name)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        if both and value.get("kind", old.get("kind")) == old.get("kind"):
+            result[name] = overlaid(old, value)
+        else:
+            result[name] = copy.deepcopy(value)
+    return result
+
+
 def _is_under(key: str, given: str) -> bool:
     return key == given or key.startswith(f"{given}.")
 

@@ -10,12 +10,16 @@ here.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 
+import torch
+
+from codealign.batches import TokenIds, batch_completions
 from codealign.config import EvalConfig, TransformersEngine
 from codealign.judging import Judge
 from codealign.passk import estimate_pass_at_k, summarise
@@ -117,6 +121,36 @@ def greedy_pass_at_1(
     runs = [(requests, params)]
     verdicts = list(judged_samples(as_engine(sampler), problems, runs, judge, extract))
     return estimate_pass_at_k(verdicts, 1).value
+
+
+SOLUTIONS_AT_ONCE = 8
+
+
+def solution_nll(policy: Policy, problems: Iterable[Problem]) -> float | None:
+    """Mean negative log-likelihood of the problems' reference solutions, nats per token, EOS included.
+
+    Text that no training asked for, so that its rise shows what a policy unlearns while it gains elsewhere. None
+    where no problem has a reference that fits the model's window.
+    """
+    window = policy.max_positions or math.inf
+    texts = [
+        policy.encode_pair_text(problem.prompt, problem.canonical_solution)
+        for problem in problems
+        if problem.canonical_solution is not None
+    ]
+    rows = [(tuple(text.prompt_ids), tuple(text.completion_ids)) for text in texts]
+    rows = sorted((row for row in rows if len(row[0]) + len(row[1]) <= window), key=_num_tokens)
+    total = 0.0
+    for start in range(0, len(rows), SOLUTIONS_AT_ONCE):
+        batch = batch_completions(rows[start : start + SOLUTIONS_AT_ONCE]).to(policy.device)
+        with torch.no_grad():
+            total -= float(policy.token_logps(batch).sum(dtype=torch.float64))
+    num_tokens = sum(len(completion) for _, completion in rows)
+    return total / num_tokens if num_tokens else None
+
+
+def _num_tokens(row: tuple[TokenIds, TokenIds]) -> int:
+    return len(row[0]) + len(row[1])
 
 
 def judged_samples(

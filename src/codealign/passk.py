@@ -176,20 +176,61 @@ def paired_gain(
     """
     base_scores = _scores_by_task(tally(base), k)
     aligned_scores = _scores_by_task(tally(aligned), k)
-    shared = [task_id for task_id in base_scores if task_id in aligned_scores]
+    gains = _differences(base_scores, aligned_scores)
+    binary = _all_binary(base_scores.values()) and _all_binary(aligned_scores.values())
+    return _gain(gains, binary=binary, confidence=confidence, seed=seed)
+
+
+def mean_gain(
+    repeats: Iterable[tuple[Iterable[Verdict], Iterable[Verdict]]],
+    k: int = 1,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Gain:
+    """`paired_gain` of several repeats of one experiment, such as seeds: each problem's mean over them.
+
+    The interval and the p are over problems, for these very repeats: how much repeats differ among themselves
+    is another question, and their single gains answer it. A problem counts where every repeat judged it.
+
+    Args:
+        repeats: (base, aligned) verdicts of each.
+
+    Raises:
+        DataError: no repeat, no problem that was judged in all of them, or one has fewer than k samples.
+    """
+    each = [
+        _differences(_scores_by_task(tally(base), k), _scores_by_task(tally(aligned), k))
+        for base, aligned in repeats
+    ]
+    shared = [task_id for task_id in each[0] if all(task_id in gains for gains in each)]
     if not shared:
+        raise DataError(
+            "no problem was judged in every repeat",
+            cure="evaluate all of them on the same problems",
+        )
+    means = {task_id: math.fsum(gains[task_id] for gains in each) / len(each) for task_id in shared}
+    return _gain(means, binary=False, confidence=confidence, seed=seed)
+
+
+def _differences(base: Mapping[str, float], aligned: Mapping[str, float]) -> dict[str, float]:
+    """Aligned minus base of each problem that both have."""
+    gains = {task_id: aligned[task_id] - base[task_id] for task_id in base if task_id in aligned}
+    if not gains:
         raise DataError(
             "no problem was judged both before and after",
             cure="evaluate both policies on the same problems",
         )
-    base_N = np.array([base_scores[task_id] for task_id in shared])
-    aligned_N = np.array([aligned_scores[task_id] for task_id in shared])
-    gain_N = aligned_N - base_N
-    if _all_binary(base_N) and _all_binary(aligned_N):
+    return gains
+
+
+def _gain(gains: Mapping[str, float], *, binary: bool, confidence: float, seed: int) -> Gain:
+    gain_N = np.array(list(gains.values()))
+    if binary:
         low, high = _bonett_price(gain_N, confidence)
     else:
         low, high = _bca(gain_N, confidence, seed, bounds=(-1.0, 1.0))
-    return Gain(float(gain_N.mean()), low, high, _sign_flip_p(gain_N, seed), len(shared))
+    return Gain(float(gain_N.mean()), low, high, _sign_flip_p(gain_N, seed), len(gain_N))
 
 
 def summarise(
@@ -222,8 +263,8 @@ def _plain(estimate: PassAtK) -> dict[str, Any]:
     return row | ({"num_left_out": estimate.num_left_out} if estimate.num_left_out else {})
 
 
-def _all_binary(scores_N: Scores) -> bool:
-    return bool(np.isin(scores_N, (0.0, 1.0)).all())
+def _all_binary(scores: Iterable[float]) -> bool:
+    return all(score in (0.0, 1.0) for score in scores)
 
 
 def _wilson(num_passed: int, num: int, confidence: float) -> tuple[float, float]:

@@ -600,7 +600,7 @@ def _eval_stage(run: Run, name: str, policy: Callable[[], Policy]) -> None:
         return
     if name == "eval/aligned":
         run.require("train")
-    from codealign.evaluation import evaluate, is_greedy
+    from codealign.evaluation import evaluate, is_greedy, solution_nll
 
     shards = {kind: Shards(run.path / name / kind) for kind in ("greedy", "sampled")}
     earlier = [verdict for shard in shards.values() for verdict in _judged(shard)]
@@ -612,8 +612,10 @@ def _eval_stage(run: Run, name: str, policy: Callable[[], Policy]) -> None:
             advance()
             stage.tick()
 
+        own = policy()
+        nll = solution_nll(own, run.heldout_problems.values())
         evaluation = evaluate(
-            _eval_engine(run, policy()),
+            _eval_engine(run, own),
             list(run.heldout_problems.values()),
             run.config.eval,
             run.judge,
@@ -629,6 +631,7 @@ def _eval_stage(run: Run, name: str, policy: Callable[[], Policy]) -> None:
             num_programs=total,
             num_tokens=sum(len(getattr(v, "completion_ids", None) or ()) for v in everything),
             isolation=everything[0].isolation,
+            **({} if nll is None else {"solution_nll": round(nll, 6)}),
         )
 
 

@@ -12,7 +12,8 @@
     superseded/               artefacts of an earlier configuration, kept
 
 Artefacts whose key no longer fits are moved to `superseded/`, never overwritten, and come back from
-there when their key does.
+there when their key does. A stage that another run directory has done with the same key can be taken from
+there instead of being done again.
 
 Not promised: two machines in one run directory. The lock is of this machine's kernel.
 """
@@ -22,6 +23,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -162,10 +164,15 @@ class Stage:
 
 
 class RunDir:
-    """The directory of one run, held by a lock while a process works in it."""
+    """The directory of one run, held by a lock while a process works in it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        path: of the run.
+        reuse: a directory of runs; what one of them has done with the same key is copied from there.
+    """
+
+    def __init__(self, path: Path, reuse: Path | None = None) -> None:
+        self.path, self.reuse = path, reuse
 
     @contextmanager
     def locked(self) -> Iterator[RunDir]:
@@ -203,8 +210,23 @@ class RunDir:
         record = read_json(_record_path(self.path, name))
         if record is None or record["key"] != key:
             self._supersede(name, record["key"] if record else "unknown")
+            self._borrow(name, key)
         self._restore(name, key)
         return Stage(self.path, name, key)
+
+    def _borrow(self, name: str, key: str) -> None:
+        """Copy what another run has done to where artefacts of this key are kept, its record last."""
+        kept = self._superseded_path(name, key)
+        if self.reuse is None or self._present(kept, name):
+            return
+        for lender in sorted(path.parent for path in self.reuse.glob("**/stages")):
+            record = None if lender == self.path else read_json(_record_path(lender, name))
+            if record is not None and record["key"] == key and record.get("done"):
+                try:
+                    _copy_all(self._present(lender, name), lender, kept)
+                except OSError as error:
+                    raise unwritable(error, kept) from error
+                return
 
     def _supersede(self, name: str, old_key: str) -> None:
         present = self._present(self.path, name)
@@ -236,6 +258,16 @@ def _move_all(paths: Iterable[Path], root: Path, target: Path) -> None:
         place = target / path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
         path.rename(place)
+
+
+def _copy_all(paths: Iterable[Path], root: Path, target: Path) -> None:
+    for path in paths:
+        place = target / path.relative_to(root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, place)
+        else:
+            shutil.copy2(path, place)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

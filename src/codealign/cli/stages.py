@@ -23,7 +23,7 @@ SECTIONS_HELP = """
 \b
 RUN is a run file (YAML) or a run directory; without it the embedded default, kata, is run.
 key=value overrides a setting, e.g. train.learning_rate=1e-5 or, where the name is in one
-section only, learning_rate=1e-5. Sections: model, problems, sample, judge, pairs, train, eval.
+section only, learning_rate=1e-5. Sections: model, problems, sample, judge, pairs, token_weights, train, eval.
 """
 
 
@@ -64,9 +64,16 @@ def stored_config(directory: Path) -> dict[str, Any]:
 
 @contextmanager
 def opened_run(
-    words: tuple[str, ...], shared: Shared, *, in_several_processes: bool = False
+    words: tuple[str, ...],
+    shared: Shared,
+    *,
+    in_several_processes: bool = False,
+    reuse: Path | None = None,
 ) -> Iterator[Run]:
     """A locked run with its configuration written down and its log open.
+
+    Args:
+        reuse: a directory of other runs, as for `RunDir`.
 
     Raises:
         InputError: several processes were launched, and the verb is not one for several.
@@ -78,7 +85,7 @@ def opened_run(
     from codealign.rundir import RunDir, write_json
 
     config, path = resolve_run(words)
-    with RunDir(path).locked() as rundir:
+    with RunDir(path, reuse).locked() as rundir:
         write_json(path / "config.json", config.model_dump(mode="json"))
         progress = Progress(path / "run.log", quiet=shared.quiet)
         run = Run(config, rundir, progress)
@@ -128,8 +135,14 @@ def print_stage(result: dict[str, Any] | None, shared: Shared) -> None:
 
 @click.command("run", epilog=SECTIONS_HELP)
 @click.argument("words", nargs=-1, metavar="[RUN] [KEY=VALUE]...")
+@click.option(
+    "--reuse",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Copy stages that a run somewhere below DIR has done with the same settings.",
+)
 @shared_options
-def run_command(words: tuple[str, ...], shared: Shared) -> None:
+def run_command(words: tuple[str, ...], reuse: Path | None, shared: Shared) -> None:
     """Every stage in order, skipping what is done.
 
     sample → judge → pairs → eval/base → train → eval/aligned → report. Killed at any moment, the same
@@ -142,7 +155,7 @@ def run_command(words: tuple[str, ...], shared: Shared) -> None:
     from codealign.report import render_table
     from codealign.results import conclude
 
-    with opened_run(words, shared) as run:
+    with opened_run(words, shared, reuse=reuse) as run:
         run_all(run)
         summary = conclude(run)
         report_path = run.path / "report.html"
