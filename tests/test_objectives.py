@@ -55,10 +55,10 @@ from codealign.config import (
     Term,
     TrainConfig,
 )
+from codealign.contrast import tis_weights
 from codealign.errors import DataError
 from codealign.experience import EncodedPairs, encode_pairs
 from codealign.objectives import OBJECTIVES, build_objective, mrpo
-from codealign.contrast import tis_weights
 from codealign.policy import Policy, load_policy
 from codealign.training import train
 
