@@ -341,6 +341,27 @@ class RandomWeights(Section):
         return self
 
 
+ExecutionSource = Literal["divergence", "coverage", "traceback"]
+
+
+class ExecutionWeights(Section):
+    """Token weights for `tis_dpo` from what happened when the programs ran; docs/token_weights.md."""
+
+    kind: Literal["execution"] = "execution"
+    sources: Annotated[list[ExecutionSource], Field(min_length=1)] = Field(
+        default_factory=lambda: list[ExecutionSource](["divergence"])
+    )
+    """Where a rejected side goes wrong: from the token on at which it leaves the nearest passing program; lines that
+    only failing tests ran (needs judge.coverage); the line of the exception. Several mean any of them."""
+    outside: Positive = 0.2
+    """Weight of the tokens that no source suspects; suspects weigh 1. Above 0: EOS may be among them, and a model must
+    learn to stop. 1 is the objective without weights; the default is our choice."""
+    normalise: bool = True
+    """Divide each side's weights by their mean, which would otherwise scale beta."""
+    shuffle: bool = False
+    """The control: each side's weights in random order."""
+
+
 TokenWeights = Annotated[
     NoTokenWeights | PromptContrast | SFTContrast | DPOContrast | RandomWeights,
     Field(discriminator="kind"),

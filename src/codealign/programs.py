@@ -51,7 +51,7 @@ scores are then no longer the published ones (docs/problems.md has the numbers).
 WHOLE_STOP_WORDS = ("\n```", '\n"""', "\nassert", "\nprint", "\nif __name__", "\n# Test")
 """For prompts that ask for a whole function (MBPP), where `def` and `class` belong to the answer."""
 
-_END_OF_TEXT = re.compile(r"<\|(?:endoftext|im_end|eot_id|end|EOT)\|>|<file_sep>|</s>")
+END_OF_TEXT = re.compile(r"<\|(?:endoftext|im_end|eot_id|end|EOT)\|>|<file_sep>|</s>")
 _FENCE = re.compile(r"^[ \t]*(?:```+|~~~+)[ \t]*([\w+-]*)[^\n]*$", re.MULTILINE)
 _CODE_START = re.compile(r"^(?:def|async def|class|import|from)\s|^@\w", re.MULTILINE)
 _FUTURE_IMPORT = re.compile(r"^from __future__ import [^\n]*\n?", re.MULTILINE)
@@ -84,7 +84,7 @@ def extract_program(problem: Problem, completion: str | Completion, rule: Rule =
         completion = completion.completion
     text = completion.replace("\r\n", "\n")
     if rule != "raw":
-        text = _END_OF_TEXT.split(text, maxsplit=1)[0]
+        text = END_OF_TEXT.split(text, maxsplit=1)[0]
     return _furnished(problem, _EXTRACTORS[rule](problem, text))
 
 

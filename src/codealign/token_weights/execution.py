@@ -1,0 +1,229 @@
+"""Token weights of pairs from what happened when their programs ran.
+
+    w_t = 1 for suspect tokens, `outside` for the others;   normalised: w_t ← w_t · T / Σ_t w_t
+
+Promises: a weight for each id, EOS included, above 0; nothing is guessed: where no source knows anything all tokens
+weigh 1, and that is counted.
+
+EOS is a token like the others. After a divergence it is suspect, on both sides of a pair; lines never hold it, since
+a failing line says nothing about stopping: marked on rejected sides alone, it would teach the policy to go on.
+
+Not promised: DPO's scale. Normalised weights have mean 1 on each side, so that all equal ones are DPO; what both
+sides begin with, which cancels in DPO's margin, then cancels only as far as their means are the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from math import fsum
+from typing import NamedTuple
+
+from codealign.config import ExecutionWeights
+from codealign.errors import DataError
+from codealign.records import Completion, Pair, Verdict
+from codealign.token_weights.controls import shuffled
+from codealign.token_weights.sources import (
+    Lines,
+    Written,
+    coverage,
+    divergence,
+    nearest,
+    tokens_of_lines,
+    traceback,
+)
+from codealign.token_weights.spans import Decode
+
+Tokens = frozenset[int]
+"""Positions in a side's ids."""
+
+
+class WeighedPairs(NamedTuple):
+    """The pairs with `chosen_weights` and `rejected_weights`, and how often nothing was known.
+
+    `unknown` counts by source's name the rejected sides about which it knew nothing, as `rejected` those about which no
+    source did, and as `chosen` the chosen sides that no source marked though `divergence` was asked. The last two
+    weigh 1 in every token.
+    """
+
+    pairs: list[Pair]
+    unknown: Counter[str]
+
+
+def weigh_by_execution(
+    pairs: Iterable[Pair],
+    completions: Iterable[Completion],
+    verdicts: Iterable[Verdict],
+    section: ExecutionWeights,
+    decode: Decode,
+    seed: int = 0,
+) -> WeighedPairs:
+    """Weigh each pair's tokens by where its rejected program went wrong, in the order given.
+
+    Args:
+        pairs: of `build_pairs`, with token ids.
+        completions, verdicts: those that the pairs were made of; all passing ones are looked at.
+        decode: ids to text as the sampler did it.
+        seed: of `shuffle`; a pair's order depends on it, its task id and its sides' indices only.
+
+    Raises:
+        DataError: a pair without ids or without `task_id`, `chosen_index` and `rejected_index`; a side whose
+            completion or verdict is not given; `coverage` asked of verdicts that have none.
+    """
+    samples = _join(completions, verdicts)
+    if "coverage" in section.sources:
+        _refuse_no_coverage(samples.values())
+    passing = _passing(samples)
+    weighed: list[Pair] = []
+    unknown: Counter[str] = Counter()
+    for pair in pairs:
+        chosen, rejected = (_side(samples, pair, side) for side in ("chosen", "rejected"))
+        near = [*passing[chosen.verdict.task_id], chosen.written]
+        case = _Case(rejected, near, decode)
+        suspects = _union([_known(source, case, unknown) for source in section.sources])
+        unknown["rejected"] += suspects is None
+        of_chosen = None
+        if "divergence" in section.sources:
+            of_chosen = _from_divergence(_Case(chosen, [rejected.written], decode))
+            unknown["chosen"] += of_chosen is None
+        weights = {
+            f"{side}_weights": _weights(pair, side, tokens, section, seed)
+            for side, tokens in (("chosen", of_chosen), ("rejected", suspects))
+        }
+        weighed.append(pair.model_copy(update=weights))
+    return WeighedPairs(weighed, +unknown)
+
+
+def execution_weights(
+    num_tokens: int, suspects: Collection[int] | None, *, outside: float, normalise: bool = True
+) -> list[float]:
+    """The weights of a side's tokens; all 1 where `suspects` (their positions) is None, for nothing is known."""
+    if suspects is None:
+        return [1.0] * num_tokens
+    weights = [1.0 if number in suspects else outside for number in range(num_tokens)]
+    if not normalise:
+        return weights
+    mean = fsum(weights) / max(1, num_tokens)
+    return [weight / mean for weight in weights]
+
+
+class _Sample(NamedTuple):
+    written: Written
+    verdict: Verdict
+
+
+class _Case(NamedTuple):
+    """A side with what it is compared with: for a rejected side, everything that passed."""
+
+    sample: _Sample
+    others: list[Written]
+    decode: Decode
+
+
+Samples = Mapping[tuple[str, int], _Sample]
+"""By task id and sample index, in this order."""
+
+
+def _join(completions: Iterable[Completion], verdicts: Iterable[Verdict]) -> Samples:
+    written = {(each.task_id, each.sample_index): each for each in completions}
+    samples: dict[tuple[str, int], _Sample] = {}
+    for verdict in verdicts:
+        completion = written.get((verdict.task_id, verdict.sample_index))
+        # What could not be judged may have been judged again.
+        if completion is None or verdict.outcome == "not_judged":
+            continue
+        text = completion.completion
+        side = Written(text, completion.completion_ids, verdict.program or text)
+        samples[verdict.task_id, verdict.sample_index] = _Sample(side, verdict)
+    return dict(sorted(samples.items()))
+
+
+def _passing(samples: Samples) -> Mapping[str, list[Written]]:
+    passing: dict[str, list[Written]] = defaultdict(list)
+    for (task_id, _), sample in samples.items():
+        if sample.verdict.passed:
+            passing[task_id].append(sample.written)
+    return passing
+
+
+def _refuse_no_coverage(samples: Iterable[_Sample]) -> None:
+    if not any(test.lines is not None for each in samples for test in each.verdict.tests):
+        raise DataError(
+            "no verdict says which lines ran",
+            where="token_weights.sources: coverage",
+            cure="judge again with judge.coverage=true (untrusted tests have none), or leave it out",
+        )
+
+
+def _side(samples: Samples, pair: Pair, side: str) -> _Sample:
+    index = (pair.model_extra or {}).get(f"{side}_index")
+    if pair.task_id is None or index is None:
+        raise DataError(
+            f"a pair without task_id or {side}_index",
+            where=pair.task_id,
+            cure="make the pairs with `codealign pairs`, which keeps which samples they are",
+        )
+    sample = samples.get((pair.task_id, index))
+    if sample is None:
+        raise DataError(
+            f"sample {index}, a {side} side, has no completion with a verdict",
+            where=pair.task_id,
+            cure="give the completions and verdicts that the pairs were made of",
+        )
+    ids = pair.chosen_ids if side == "chosen" else pair.rejected_ids
+    if ids is None:
+        raise DataError(
+            f"a pair without {side}_ids: a weight belongs to a token",
+            where=pair.task_id,
+            cure="sample with an engine that gives token ids (transformers, vllm)",
+        )
+    return sample._replace(written=sample.written._replace(ids=ids))
+
+
+def _from_divergence(case: _Case) -> Tokens | None:
+    side = case.sample.written
+    first = divergence(side, nearest(side, case.others), case.decode)
+    return None if first is None else Tokens(range(first, len(side.ids or ())))
+
+
+def _from_coverage(case: _Case) -> Tokens | None:
+    return _on_lines(case, coverage(case.sample.verdict))
+
+
+def _from_traceback(case: _Case) -> Tokens | None:
+    return _on_lines(case, traceback(case.sample.verdict))
+
+
+def _on_lines(case: _Case, lines: Lines | None) -> Tokens | None:
+    return None if lines is None else tokens_of_lines(case.sample.written, lines, case.decode)
+
+
+_SOURCES: Mapping[str, Callable[[_Case], Tokens | None]] = {
+    "divergence": _from_divergence,
+    "coverage": _from_coverage,
+    "traceback": _from_traceback,
+}
+
+
+def _known(source: str, case: _Case, unknown: Counter[str]) -> Tokens | None:
+    tokens = _SOURCES[source](case)
+    unknown[source] += tokens is None
+    return tokens
+
+
+def _union(found: Iterable[Tokens | None]) -> Tokens | None:
+    known = [tokens for tokens in found if tokens is not None]
+    return Tokens().union(*known) if known else None
+
+
+def _weights(
+    pair: Pair, side: str, suspects: Tokens | None, section: ExecutionWeights, seed: int
+) -> list[float]:
+    ids = pair.chosen_ids if side == "chosen" else pair.rejected_ids
+    weights = execution_weights(
+        len(ids or ()), suspects, outside=section.outside, normalise=section.normalise
+    )
+    if not section.shuffle:
+        return weights
+    indices = [(pair.model_extra or {}).get(f"{each}_index") for each in ("chosen", "rejected")]
+    return shuffled(weights, f"{seed}:{pair.task_id}:{indices}:{side}")
