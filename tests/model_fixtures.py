@@ -61,22 +61,12 @@ ROPE = {
 
 def make_model(architecture: str, seed: int = 0) -> transformers.PreTrainedModel:
     """A random model of the named architecture; the same seed gives the same weights."""
-    vocab_size = len(make_tokenizer())
-    common = {"vocab_size": vocab_size, "eos_token_id": 0, "bos_token_id": None}
-    rope = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 256,
-        "initializer_range": 0.2,
-    }
+    rope = ROPE | {"max_position_embeddings": 256}
     configs = {
-        "qwen2": lambda: transformers.Qwen2Config(**common, **rope, tie_word_embeddings=True),
-        "llama": lambda: transformers.LlamaConfig(**common, **rope, tie_word_embeddings=False),
+        "qwen2": lambda: transformers.Qwen2Config(**COMMON, **rope, tie_word_embeddings=True),
+        "llama": lambda: transformers.LlamaConfig(**COMMON, **rope, tie_word_embeddings=False),
         "gpt2": lambda: transformers.GPT2Config(
-            **common, n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.2
+            **COMMON, n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.2
         ),
     }
     with torch.random.fork_rng():
