@@ -141,6 +141,13 @@ def test_carriage_returns_preludes_and_bound_methods_are_not_the_completion_s():
     ]
 
 
+def test_a_whole_file_keeps_its_carriage_returns():
+    whole = Completion(
+        task_id="t", completion="def double(x):\r\n    return x + x\r\n", is_program=True
+    )
+    assert placed(problem(), whole) == [(1, "def double(x):"), (2, "    return x + x")]
+
+
 def test_text_after_an_end_of_text_token_is_not_in_the_last_line():
     assert placed(problem(), "    return x + x<|endoftext|>import os") == [(3, "    return x + x")]
 
@@ -221,24 +228,41 @@ def test_every_line_that_the_completion_wrote_is_placed_where_it_wrote_it(
             assert place.end == completion.index(mark + line[len(line) :]) + len(mark)
 
 
-def test_places_of_what_codegen_wrote_are_the_prompt_s_length_apart():
-    """Cut at stop words a program is prompt + completion[:n], so each place is known; rows with \\r\\n left out."""
+@pytest.fixture(scope="module")
+def recorded() -> list[tuple[Problem, Completion]]:
+    """What CodeGen wrote for HumanEval, every fourth; rows with \\r\\n left out, so that offsets are plain sums."""
     data = Path(os.environ.get("CODEALIGN_DATA", "nowhere"))
-    recorded = data / "recorded" / "humaneval_codegen16b_t0.8_n100.jsonl.gz"
-    if not recorded.exists():
+    file = data / "recorded" / "humaneval_codegen16b_t0.8_n100.jsonl.gz"
+    if not file.exists():
         pytest.skip("CODEALIGN_DATA is unset or has no recorded completions")
     problems = {problem.task_id: problem for problem in load_problems("humaneval").problems}
-    completions = [c for c in read_completions(recorded)[::4] if "\r" not in c.completion]
-    assert len(completions) > 4_000
-    for completion in completions:
-        prompt = problems[completion.task_id].prompt
-        program = extract_program(problems[completion.task_id], completion, "stop_words")
-        expected, start = [], -len(prompt)
+    rows = [row for row in read_completions(file)[::4] if "\r" not in row.completion]
+    assert len(rows) > 4_000
+    return [(problems[row.task_id], row) for row in rows]
+
+
+def test_places_of_what_codegen_wrote_are_the_prompt_s_length_apart(recorded):
+    """Cut at stop words a program is prompt + completion[:n], so each place is known."""
+    for problem, completion in recorded:
+        program = extract_program(problem, completion, "stop_words")
+        expected, start = [], -len(problem.prompt)
         for line in program.split("\n"):
             end = start + len(line.rstrip())
             expected.append(Span(max(0, start), end) if line.strip() and end > 0 else None)
             start += len(line) + 1
         assert line_places(program, completion.completion) == expected, completion
+
+
+@pytest.mark.parametrize("rule", ["auto", "syntax_tree"])
+def test_every_line_of_a_recorded_program_is_the_prompt_s_or_placed(recorded, rule):
+    for problem, completion in recorded[::8]:
+        program = extract_program(problem, completion, rule)
+        places, text = line_places(program, completion.completion), completion.completion
+        for line, place in zip(program.split("\n"), places, strict=True):
+            if place is None:
+                assert line.strip() in problem.prompt, completion
+            else:
+                assert text[place.start : place.end] == line.rstrip()
 
 
 # ------------------------------------------------------------------ spans: characters of a token
@@ -437,6 +461,18 @@ def test_a_side_that_was_cut_off_on_the_way_does_not_diverge():
     assert divergence(written(decode(cut), ids=cut), written(WRONG, ids=None), decode) is None
     ended = [*cut, EOS]
     assert divergence(written(decode(cut), ids=ended), written(WRONG), decode) == 5
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 3), max_size=6), st.lists(st.integers(1, 3), max_size=6))
+def test_before_the_divergence_tokens_are_equal_and_at_it_they_are_not(ids, others):
+    side, other = (Written("", tokens, "") for tokens in (ids, others))
+    first = divergence(side, other, decode)
+    if first is None:
+        assert ids == others[: len(ids)]
+    else:
+        assert ids[:first] == others[:first]
+        assert ids[first : first + 1] != others[first : first + 1]
 
 
 def test_prose_before_a_fence_is_no_divergence():

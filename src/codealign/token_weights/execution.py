@@ -79,16 +79,13 @@ def weigh_by_execution(
     for pair in pairs:
         chosen, rejected = (_side(samples, pair, side) for side in ("chosen", "rejected"))
         near = [*passing[chosen.verdict.task_id], chosen.written]
-        case = _Case(rejected, near, decode)
-        suspects = _union([_known(source, case, unknown) for source in section.sources])
-        unknown["rejected"] += suspects is None
-        of_chosen = None
-        if "divergence" in section.sources:
-            of_chosen = _from_divergence(_Case(chosen, [rejected.written], decode))
-            unknown["chosen"] += of_chosen is None
+        marked = {
+            "chosen": _in_chosen(_Case(chosen, [rejected.written], decode), section, unknown),
+            "rejected": _in_rejected(_Case(rejected, near, decode), section, unknown),
+        }
         weights = {
-            f"{side}_weights": _weights(pair, side, tokens, section, seed)
-            for side, tokens in (("chosen", of_chosen), ("rejected", suspects))
+            f"{side}_weights": _weights(pair, side, suspects, section, seed)
+            for side, suspects in marked.items()
         }
         weighed.append(pair.model_copy(update=weights))
     return WeighedPairs(weighed, +unknown)
@@ -205,14 +202,21 @@ _SOURCES: Mapping[str, Callable[[_Case], Tokens | None]] = {
 }
 
 
-def _known(source: str, case: _Case, unknown: Counter[str]) -> Tokens | None:
-    tokens = _SOURCES[source](case)
-    unknown[source] += tokens is None
+def _in_chosen(case: _Case, section: ExecutionWeights, unknown: Counter[str]) -> Tokens | None:
+    """What a chosen side has of its own; lines of a program that passed are suspect to no one."""
+    if "divergence" not in section.sources:
+        return None
+    tokens = _from_divergence(case)
+    unknown["chosen"] += tokens is None
     return tokens
 
 
-def _union(found: Iterable[Tokens | None]) -> Tokens | None:
-    known = [tokens for tokens in found if tokens is not None]
+def _in_rejected(case: _Case, section: ExecutionWeights, unknown: Counter[str]) -> Tokens | None:
+    """What any of the sources suspects; None where none knows anything."""
+    found = {source: _SOURCES[source](case) for source in section.sources}
+    unknown.update(source for source, tokens in found.items() if tokens is None)
+    known = [tokens for tokens in found.values() if tokens is not None]
+    unknown["rejected"] += not known
     return Tokens().union(*known) if known else None
 
 
