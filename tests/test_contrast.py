@@ -366,6 +366,54 @@ def test_a_contrast_goes_on_where_it_was_killed(
     assert annotate(run_with_pairs(path, tmp_path / "broken", **sections)) == expected
 
 
+def test_execution_weights_are_made_of_the_runs_own_verdicts(path: Path, tmp_path: Path):
+    policy = load(path)
+    section = {"kind": "execution", "outside": 0.5, "normalise": False}
+    run = run_with_pairs(path, tmp_path / "run", token_weights=section)
+    rows = []
+    for number, pair in enumerate(text_pairs(2)):
+        ids = policy.encode_pair_text(pair.prompt, pair.chosen)
+        other = policy.encode_pair_text(pair.prompt, pair.rejected)
+        columns = {
+            "task_id": f"t{number}",
+            "prompt_ids": ids.prompt_ids,
+            "chosen_ids": ids.completion_ids,
+            "rejected_ids": other.completion_ids,
+            "chosen_index": 0,
+            "rejected_index": 1,
+        }
+        rows.append(pair.model_copy(update=columns))
+    write_records(tmp_path / "run" / "pairs" / "part-00000.jsonl", rows)
+    samples, judged = run.stage("sample"), run.stage("judge")
+    samples.finish()
+    judged.finish()
+    for row in rows:
+        for index, passed in ((0, True), (1, False)):
+            text = row.chosen if passed else row.rejected
+            key = {"task_id": row.task_id, "sample_index": index}
+            ids = row.chosen_ids if passed else row.rejected_ids
+            completion = {"completion": text, "completion_ids": ids}
+            samples.shards.append([key | completion])
+            outcome = "passed" if passed else "failed"
+            verdict = {"outcome": outcome, "passed": passed, "program": row.prompt + text}
+            judged.shards.append([key | verdict])
+    annotate_stage(run)
+    for pair in run.stage("annotate").shards.read(Pair):
+        ids = list(zip(pair.chosen_ids or (), pair.rejected_ids or (), strict=False))
+        first = next(n for n, (one, other) in enumerate(ids) if one != other)
+        for weights in (pair.chosen_weights or [], pair.rejected_weights or []):
+            assert weights[:first] == [0.5] * first
+            assert weights[first:] == [1.0] * (len(weights) - first)
+
+
+def test_coverage_weights_need_coverage():
+    weights = {"kind": "execution", "sources": ["coverage"]}
+    data = {"token_weights": weights, "train": {"objective": {"kind": "tis_dpo"}}}
+    with pytest.raises(ConfigError, match=r"needs judge\.coverage: true"):
+        parse_config(RunConfig, data)
+    parse_config(RunConfig, data | {"judge": {"coverage": True}})
+
+
 def test_weights_that_no_objective_reads_are_refused():
     with pytest.raises(ConfigError, match="would be ignored by dpo"):
         parse_config(RunConfig, {"token_weights": {"kind": "sft"}})

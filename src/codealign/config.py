@@ -363,7 +363,7 @@ class ExecutionWeights(Section):
 
 
 TokenWeights = Annotated[
-    NoTokenWeights | PromptContrast | SFTContrast | DPOContrast | RandomWeights,
+    NoTokenWeights | PromptContrast | SFTContrast | DPOContrast | ExecutionWeights | RandomWeights,
     Field(discriminator="kind"),
 ]
 TrainedContrast = SFTContrast | DPOContrast
@@ -844,6 +844,14 @@ class RunConfig(Section):
                 f"token_weights.kind: {self.token_weights.kind} would be ignored by "
                 f"{self.train.objective.kind}: set train.objective.kind: tis_dpo around it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _coverage_is_there(self) -> RunConfig:
+        section = self.token_weights
+        reads = isinstance(section, ExecutionWeights) and "coverage" in section.sources
+        if reads and not self.judge.coverage:
+            raise ValueError("token_weights.sources: coverage needs judge.coverage: true")
         return self
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from codealign.config import (
     KATA_POLICY,
     ContrastSection,
+    ExecutionWeights,
     ModelConfig,
     NoTokenWeights,
     PromptContrast,
@@ -147,7 +148,8 @@ class Run:
         seed = self.config.seed
         keys: dict[str, str] = {}
         keys["sample"] = _key(model, sample, engine, seed, _problems_hash(self.train_problems))
-        keys["judge"] = _key(keys["sample"], judge)
+        lines = ["coverage"] if self.config.judge.coverage else []
+        keys["judge"] = _key(keys["sample"], judge, *lines)
         keys["pairs"] = _key(keys["judge"], config["pairs"], seed)
         keys |= self._annotation_keys(keys["pairs"], model)
         drawn = [engine["kind"], config["sample"]["stop"]]
@@ -448,12 +450,32 @@ def annotate_stage(run: Run) -> None:
         return
     pairs = run.require("pairs").shards.read(Pair)
     with stage:
-        weighed = _weighed(run, pairs)
+        if isinstance(run.config.token_weights, ExecutionWeights):
+            weighed, unknown = _weighed_by_execution(run, pairs, run.config.token_weights)
+        else:
+            weighed, unknown = _weighed_by_models(run, pairs), {}
         write_records(run.path / "annotated" / "part-00000.jsonl", weighed)
-        stage.finish(num_pairs=len(weighed), **_facts_of_weights(weighed))
+        facts = _facts_of_weights(weighed) | ({"unknown": unknown} if unknown else {})
+        stage.finish(num_pairs=len(weighed), **facts)
 
 
-def _weighed(run: Run, pairs: list[Pair]) -> list[Pair]:
+def _weighed_by_execution(
+    run: Run, pairs: list[Pair], section: ExecutionWeights
+) -> tuple[list[Pair], dict[str, int]]:
+    from codealign.token_weights import weigh_by_execution
+
+    weighed = weigh_by_execution(
+        pairs,
+        run.require("sample").shards.read(Completion),
+        run.require("judge").shards.read(Verdict),
+        section,
+        run.policy.decode,
+        run.config.seed,
+    )
+    return weighed.pairs, dict(weighed.unknown)
+
+
+def _weighed_by_models(run: Run, pairs: list[Pair]) -> list[Pair]:
     from codealign.contrast import (
         SideLogps,
         encode_for_weights,

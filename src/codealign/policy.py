@@ -199,6 +199,11 @@ class Policy:
             completion_ids = self._encode(completion, special=False)
         return EncodedText(prompt_ids, [*completion_ids, self.eos_id], fits)
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, special tokens left out, nothing tidied up."""
+        options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        return cast(str, self.tokenizer.decode(list(ids), **options))
+
     @property
     def _is_chat(self) -> bool:
         choice = self.config.chat_template
