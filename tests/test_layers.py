@@ -26,6 +26,7 @@ LAYERS: list[set[str]] = [
         "verdicts",
         "pairs",
         "token_weights",
+        "interop",
         "passk",
         "audit",
     },

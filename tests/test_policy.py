@@ -13,9 +13,11 @@ from codealign import head as heads
 from codealign import policy as policy_module
 from codealign.batches import EncodedPair, batch_pairs
 from codealign.config import ModelConfig
-from codealign.errors import ConfigError, ModelError
+from codealign.errors import ConfigError, DataError, ModelError
+from codealign.experience import encode_pairs
 from codealign.logprobs import PLAIN
 from codealign.policy import Policy, Score, load_policy
+from codealign.records import Pair
 
 PAIRS = [
     EncodedPair((5, 6, 7), (8, 9, 10, 11), (12, 0)),
@@ -243,6 +245,37 @@ def test_chat_models_get_their_template_once(tmp_path):
     assert text == "[system]Be brief.\n[user]Add.\n[assistant]"
     plain = load(path, chat_template="never")
     assert plain.tokenizer.decode(plain.encode_prompt("Add.")) == "Add."
+
+
+def test_a_conversation_goes_through_the_template_whole(tmp_path):
+    path = str(save_tiny_model(tmp_path, "llama", chat=True))
+    turns = [
+        {"role": "user", "content": "Add."},
+        {"role": "assistant", "content": "a + b"},
+        {"role": "user", "content": "Why?"},
+    ]
+    text = "[user]Add.\n[assistant]a + b\n[user]Why?\n[assistant]"
+    assert load(path).render_prompt(turns) == text
+    briefly = load(path, system_prompt="Be brief.")
+    assert briefly.render_prompt(turns) == f"[system]Be brief.\n{text}"
+    own = [{"role": "system", "content": "Explain."}, *turns]
+    assert briefly.render_prompt(own) == f"[system]Explain.\n{text}"
+    pair = Pair(prompt="Why?", prompt_messages=turns, chosen="So.", rejected="No.")
+    encoded = encode_pairs(load(path), [pair], None).pairs[0]
+    decode = load(path).tokenizer.decode
+    assert decode(encoded.prompt_ids + encoded.chosen_ids) == f"{text}So.<eos>"
+
+
+def test_a_conversation_without_a_template_or_against_it_is_refused(models, tmp_path):
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Add."}]
+    with pytest.raises(
+        DataError, match="a prompt of 2 messages, and this model is not read through"
+    ):
+        load(models["llama"]).render_prompt(turns)
+    policy = load(str(save_tiny_model(tmp_path, "llama", chat=True)))
+    policy.tokenizer.chat_template = "{{ raise_exception('no system message') }}"
+    with pytest.raises(DataError, match="refuses system, user: no system message"):
+        policy.render_prompt(turns)
 
 
 # ------------------------------------------------------------------ refusals

@@ -10,6 +10,7 @@ pytest.importorskip("trl")
 
 from model_fixtures import save_tiny_model  # noqa: E402
 
+from codealign.interop import export_rows, read_preferences  # noqa: E402
 from codealign.pairs import build_pairs  # noqa: E402
 from codealign.records import (  # noqa: E402
     CheckTests,
@@ -113,6 +114,81 @@ def test_trl_trains_two_steps_on_a_pairs_file_as_written(tmp_path):
     assert any(
         not torch.equal(weight, before[name]) for name, weight in trainer.model.named_parameters()
     )
+
+
+ON_TRLS_SIDE = [
+    ("trl", "DPO"),
+    ("trl-conversational", "DPO"),
+    ("ultrafeedback", "DPO"),
+    ("kto", "KTO"),
+    ("kto-conversational", "KTO"),
+]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("name", "method"), ON_TRLS_SIDE)
+def test_trl_tokenises_what_is_exported_to_the_texts_that_were_meant(tmp_path, name, method):
+    import datasets
+    import transformers
+    import trl
+
+    model_dir = save_tiny_model(tmp_path / "model", "llama", chat=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model_dir)
+    written_pairs(tmp_path / "pairs.jsonl", tokenizer)
+    pairs = list(read_records(Pair, tmp_path / "pairs.jsonl"))
+    path = tmp_path / "exported.jsonl"
+    write_records(path, export_rows(pairs, name))
+    dataset = datasets.load_dataset(
+        "json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    if name == "ultrafeedback":  # whose prompt is a text and in the sides as well
+        dataset = dataset.map(trl.data_utils.maybe_extract_prompt)
+    config = getattr(trl, f"{method}Config")(
+        output_dir=str(tmp_path / "out"), report_to=[], use_cpu=True, bf16=False
+    )
+    trainer = getattr(trl, f"{method}Trainer")(
+        model=transformers.AutoModelForCausalLM.from_pretrained(model_dir),
+        args=config,
+        train_dataset=dataset,
+        processing_class=tokenizer,
+    )
+
+    def meant(pair: Pair, completion: str) -> str:
+        if name in ("trl", "kto"):
+            return pair.prompt + completion + tokenizer.eos_token
+        return f"[user]{pair.prompt}\n[assistant]{completion}\n"
+
+    sides = [
+        (pair, text, label)
+        for pair in pairs
+        for text, label in ((pair.chosen, True), (pair.rejected, False))
+    ]
+    read = [
+        (tokenizer.decode(row["prompt_ids"] + row[f"{side}_ids"]), row.get("label", label))
+        for row in trainer.train_dataset
+        for side, label in (("completion", None), ("chosen", True), ("rejected", False))
+        if f"{side}_ids" in row
+    ]
+    assert read == [(meant(pair, side), label) for pair, side, label in sides]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected"),
+    [
+        ("Add. a + b", "Add. b + a"),
+        ("\n\nHuman: Hi\n\nAssistant: Hello", "\n\nHuman: Hi\n\nAssistant: Go"),
+        ("ab", "abc"),
+        ("abc d", "abc  d"),
+    ],
+)
+def test_a_prompt_within_the_sides_is_cut_where_trl_cuts_it(tmp_path, chosen, rejected):
+    from trl import extract_prompt
+
+    row = {"chosen": chosen, "rejected": rejected}
+    write_records(tmp_path / "p.jsonl", [row])
+    (pair,) = read_preferences(tmp_path / "p.jsonl").pairs
+    ours = {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+    assert ours == extract_prompt(row)
 
 
 def gradients_of(model) -> dict[str, torch.Tensor]:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from codealign.config import RunConfig
 from codealign.errors import ConfigError, DataError, ModelError, SandboxError
+from codealign.interop import Preferences
 from codealign.judging import Calibration, calibrate
 from codealign.pipeline import Run
 from codealign.progress import Progress
-from codealign.records import Problem
+from codealign.records import Message, Problem
 from codealign.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def run_checks(config: RunConfig, path: Path, progress: Progress) -> list[Findin
     run = Run(config, RunDir(path), progress)
     try:
         findings = list(_problem_findings(run))
+        if run.pairs_file:
+            findings.append(_preferences_finding(run.preferences))
         findings.append(_settings_finding(run))
         findings += _policy_findings(run)
     finally:
@@ -58,6 +61,8 @@ def _problem_findings(run: Run) -> Iterator[Finding]:
         "validation": run.validation_problems,
         "heldout": run.heldout_problems,
     }
+    if run.pairs_file:
+        del splits["train"]
     for name, problems in splits.items():
         yield Finding("ok" if problems else "warning", f"{name} problems", str(len(problems)))
     problems = [p for split in splits.values() for p in list(split.values())[:MAX_REFERENCES]]
@@ -101,6 +106,15 @@ def _weak_test_findings(calibrations: Sequence[Calibration]) -> Iterator[Finding
             yield Finding("warning", name, f"{len(tasks)}: {', '.join(tasks)}")
 
 
+def _preferences_finding(found: Preferences) -> Finding:
+    left_out = "".join(f", {count} {reason}" for reason, count in found.left_out.items())
+    return Finding(
+        "warning" if found.bad else "ok",
+        "preference data",
+        f"{len(found.rows)} rows of the format {found.format.name}{left_out}",
+    )
+
+
 def _settings_finding(run: Run) -> Finding:
     try:
         run.check_training()
@@ -116,24 +130,50 @@ def _policy_findings(run: Run) -> Iterator[Finding]:
         yield Finding("error", "model", str(error))
         return
     problems = list(run.train_problems.values())
-    yield _boundary_finding(policy, problems)
+    try:
+        findings = [
+            _boundary_finding(policy, _texts(run)),
+            *_length_findings(policy, [text.prompt for text in _texts(run)], run.config),
+        ]
+    except DataError as error:
+        findings = [Finding("error", "prompts", str(error))]
+    yield from findings
     yield Finding(
         "ok", "end of text", f"EOS is {policy.tokenizer.eos_token!r} (id {policy.eos_id})"
     )
     proving = [*run.validation_problems.values(), *run.heldout_problems.values()]
     yield from _room_findings(policy, problems, "sample", run.config.sample.max_new_tokens)
     yield from _room_findings(policy, proving, "eval", run.config.eval.max_new_tokens)
-    yield from _length_findings(policy, problems, run.config)
     yield _memory_finding(policy, run.config)
 
 
-def _boundary_finding(policy: Policy, problems: Iterable[Problem]) -> Finding:
+class Text(NamedTuple):
+    """What training will read, or is like it: a prompt, and a completion where one is known."""
+
+    name: str
+    prompt: str | Sequence[Message]
+    completion: str | None
+
+
+def _texts(run: Run) -> list[Text]:
+    """Of the training problems with their reference solutions, or the first rows of a file of pairs."""
+    if run.pairs_file is None:
+        return [
+            Text(p.task_id, p.prompt, p.canonical_solution) for p in run.train_problems.values()
+        ]
+    rows = run.preferences.pairs[:MAX_REFERENCES]
+    return [
+        Text(row.task_id or f"row {number}", row.prompt_messages or row.prompt, row.chosen)
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def _boundary_finding(policy: Policy, texts: Iterable[Text]) -> Finding:
     """Sampled ids are never tokenised again; text-only pairs are, and then the join matters."""
     merged = [
-        problem.task_id
-        for problem in problems
-        if problem.canonical_solution
-        and not policy.encode_pair_text(problem.prompt, problem.canonical_solution).joined
+        text.name
+        for text in texts
+        if text.completion and not policy.encode_pair_text(text.prompt, text.completion).joined
     ]
     if not merged:
         return Finding(
@@ -169,9 +209,9 @@ def _room_findings(
 
 
 def _length_findings(
-    policy: Policy, problems: Iterable[Problem], config: RunConfig
+    policy: Policy, prompts: Iterable[str | Sequence[Message]], config: RunConfig
 ) -> Iterator[Finding]:
-    lengths = sorted(len(policy.encode_prompt(problem.prompt)) for problem in problems)
+    lengths = sorted(len(policy.encode_prompt(prompt)) for prompt in prompts)
     if not lengths:
         return
     cut = config.train.max_length

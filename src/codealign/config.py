@@ -24,6 +24,19 @@ KATA_POLICY = Path(__file__).with_name("kata_policy")
 """Where the embedded policy's weights are: what `model_name_or_path: kata` means."""
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
+PreferenceFormat = Literal[
+    "auto",
+    "trl",
+    "trl-conversational",
+    "ultrafeedback",
+    "llama-factory",
+    "llama-factory-sharegpt",
+    "kto",
+    "kto-conversational",
+    "llama-factory-kto",
+    "llama-factory-kto-sharegpt",
+]
+"""The names of `interop.FORMATS`."""
 IsolationKind = Literal["auto", "S3", "S2", "S1", "S0"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -233,20 +246,43 @@ class PassRatePairs(Section):
     min_margin: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
 
 
+class FilePairs(Section):
+    """Preference data made elsewhere: nothing is sampled or judged for training."""
+
+    kind: Literal["file"] = "file"
+    path: str
+    """JSON lines, a JSON list, or Parquet."""
+    format: PreferenceFormat = "auto"
+    """`auto` goes by the columns; docs/pairs.md has them."""
+
+
 PairStrategy = Annotated[
-    RandomPairs | NearestPairs | LengthMatchedPairs | AllPairs | PassRatePairs,
+    RandomPairs | NearestPairs | LengthMatchedPairs | AllPairs | PassRatePairs | FilePairs,
     Field(discriminator="kind"),
 ]
 
 
 class PairsConfig(Section):
-    """How verdicts become preference pairs."""
+    """How verdicts become preference pairs, or where there are some."""
 
     strategy: PairStrategy = RandomPairs()
     max_pairs_per_problem: Count = 1
     """1 is the paper's; more uses more of each problem, less evenly."""
     deduplicate: bool = True
     """Programs with the same syntax tree count once."""
+
+    @model_validator(mode="after")
+    def _a_file_is_taken_whole(self) -> PairsConfig:
+        # Compared with the defaults, as in ModelConfig.
+        names = ("max_pairs_per_problem", "deduplicate")
+        fields = type(self).model_fields
+        changed = [name for name in names if getattr(self, name) != fields[name].default]
+        if changed and isinstance(self.strategy, FilePairs):
+            raise ValueError(
+                f"{', '.join(changed)} would be ignored with strategy file, which takes every pair of "
+                "its file: remove them, or choose pairs before writing the file"
+            )
+        return self
 
 
 class NoTokenWeights(Section):
@@ -852,6 +888,16 @@ class RunConfig(Section):
         reads = isinstance(section, ExecutionWeights) and "coverage" in section.sources
         if reads and not self.judge.coverage:
             raise ValueError("token_weights.sources: coverage needs judge.coverage: true")
+        return self
+
+    @model_validator(mode="after")
+    def _verdicts_are_there(self) -> RunConfig:
+        from_file = isinstance(self.pairs.strategy, FilePairs)
+        if from_file and isinstance(self.token_weights, ExecutionWeights):
+            raise ValueError(
+                "token_weights: execution reads verdicts, and pairs of a file (pairs.strategy) have none: "
+                "choose other token weights, or sample the pairs"
+            )
         return self
 
 

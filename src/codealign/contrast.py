@@ -35,7 +35,7 @@ from codealign.config import (
 from codealign.experience import encode_each
 from codealign.packing import plan
 from codealign.policy import Policy
-from codealign.records import Pair, Record, content_hash
+from codealign.records import Message, Pair, Record, content_hash
 from codealign.token_weights.controls import random_weights, shuffled
 from codealign.training import StepReport, TrainResult, train
 
@@ -132,7 +132,7 @@ def _sides(policy: Policy, pairs: Sequence[EncodedPair]) -> Iterator[SideLogps]:
 def instructed_logps(
     policy: Policy,
     pairs: Sequence[EncodedPair | None],
-    prompts: Sequence[str],
+    prompts: Sequence[str | Sequence[Message]],
     section: PromptContrast,
     settings: TrainConfig,
 ) -> tuple[list[SideLogps], list[SideLogps]]:
@@ -152,7 +152,10 @@ def instructed_logps(
 
 
 def _instructed(
-    policy: Policy, pairs: Sequence[EncodedPair | None], prompts: Sequence[str], instruction: str
+    policy: Policy,
+    pairs: Sequence[EncodedPair | None],
+    prompts: Sequence[str | Sequence[Message]],
+    instruction: str,
 ) -> list[EncodedPair | None]:
     window = policy.max_positions or math.inf
     result: list[EncodedPair | None] = []

@@ -223,15 +223,15 @@ def encode_each(
 
 
 def _encode_pair(policy: Policy, pair: Pair) -> EncodedPair:
-    prompt_ids = pair.prompt_ids
+    prompt, prompt_ids = pair.prompt_messages or pair.prompt, pair.prompt_ids
     sides = []
     for ids, text in ((pair.chosen_ids, pair.chosen), (pair.rejected_ids, pair.rejected)):
         if ids is None:
-            encoded = policy.encode_pair_text(pair.prompt, text)
+            encoded = policy.encode_pair_text(prompt, text)
             ids, prompt_ids = encoded.completion_ids, prompt_ids or encoded.prompt_ids
         sides.append(tuple(ids))
     if prompt_ids is None:
-        prompt_ids = policy.encode_prompt(pair.prompt)
+        prompt_ids = policy.encode_prompt(prompt)
     weights = (
         None if each is None else tuple(each)
         for each in (pair.chosen_weights, pair.rejected_weights)

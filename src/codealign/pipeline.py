@@ -2,7 +2,8 @@
 
     sample → judge → pairs → (contrast/good → contrast/bad →) (annotate →) eval/base → train → eval/aligned → report
 
-Those in brackets are there where the configuration asks for them: `Run.keys` has a run's own.
+Those in brackets are there where the configuration asks for them, and a run on preference data made elsewhere begins
+with its pairs: `Run.keys` has a run's own.
 
 A stage's key hashes everything that can change what it makes: the stage before it, its own settings,
 the seed, the problems, the model. Work is appended as it is finished, so a killed run continues where it
@@ -23,6 +24,7 @@ from codealign.config import (
     KATA_POLICY,
     ContrastSection,
     ExecutionWeights,
+    FilePairs,
     ModelConfig,
     NoTokenWeights,
     PromptContrast,
@@ -33,19 +35,22 @@ from codealign.config import (
     contrast_training,
 )
 from codealign.errors import InputError
+from codealign.interop import Preferences, read_preferences
 from codealign.judging import Judge
 from codealign.judging.cache import user_cache_dir
 from codealign.pairs import build_pairs
-from codealign.problems import check_splits, load_problems
+from codealign.problems import check_prompts, check_splits, load_problems
 from codealign.processes import first_decides
 from codealign.progress import Advance, Progress
 from codealign.records import (
     Completion,
+    Message,
     Pair,
     Problem,
     Record,
     Verdict,
     content_hash,
+    open_bytes,
     read_records,
     write_records,
 )
@@ -83,9 +88,24 @@ class Run:
     def path(self) -> Path:
         return self.rundir.path
 
+    @property
+    def pairs_file(self) -> FilePairs | None:
+        """Where the preference data is, for a run that neither samples nor judges for it."""
+        strategy = self.config.pairs.strategy
+        return strategy if isinstance(strategy, FilePairs) else None
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        """What `pairs_file` holds."""
+        assert self.pairs_file is not None
+        found = read_preferences(Path(self.pairs_file.path), self.pairs_file.format)
+        self.progress.bad_rows(found.bad)
+        return found
+
     @cached_property
     def train_problems(self) -> dict[str, Problem]:
-        return self._load("train")
+        """The problems that are sampled for pairs; none where the pairs come from a file."""
+        return {} if self.pairs_file else self._load("train")
 
     @cached_property
     def validation_problems(self) -> dict[str, Problem]:
@@ -104,12 +124,16 @@ class Run:
         return {problem.task_id: problem for problem in loaded.problems}
 
     def check_leakage(self) -> None:
-        """Refuse problems that are in two of the three splits."""
-        check_splits(
-            list(self.train_problems.values()),
-            list(self.validation_problems.values()),
-            list(self.heldout_problems.values()),
-        )
+        """Refuse problems that are in two of the three splits, or whose prompt is in the file of pairs."""
+        splits = {
+            "train": list(self.train_problems.values()),
+            "validation": list(self.validation_problems.values()),
+            "heldout": list(self.heldout_problems.values()),
+        }
+        check_splits(**splits)
+        if self.pairs_file:
+            prompts = [row.prompt for row in self.preferences.rows]
+            check_prompts(prompts, splits, where=self.pairs_file.path)
 
     def check_training(self) -> None:
         """Refuse now what training would refuse after hours of sampling.
@@ -136,7 +160,7 @@ class Run:
 
     @cached_property
     def keys(self) -> dict[str, str]:
-        """The key of every stage, from the configuration alone."""
+        """The key of every stage that this run has, in order, from the configuration and its files alone."""
         config = self.config.model_dump(mode="json")
         model = {"config": config["model"], "weights": weights_fingerprint(self.config)}
         sample = {key: value for key, value in config["sample"].items() if key != "engine"}
@@ -147,10 +171,13 @@ class Run:
             del train["per_device_train_batch_size"]  # layout only
         seed = self.config.seed
         keys: dict[str, str] = {}
-        keys["sample"] = _key(model, sample, engine, seed, _problems_hash(self.train_problems))
-        lines = ["coverage"] if self.config.judge.coverage else []
-        keys["judge"] = _key(keys["sample"], judge, *lines)
-        keys["pairs"] = _key(keys["judge"], config["pairs"], seed)
+        if self.pairs_file:
+            keys["pairs"] = _key(file_hash(Path(self.pairs_file.path)), self.pairs_file.format)
+        else:
+            keys["sample"] = _key(model, sample, engine, seed, _problems_hash(self.train_problems))
+            lines = ["coverage"] if self.config.judge.coverage else []
+            keys["judge"] = _key(keys["sample"], judge, *lines)
+            keys["pairs"] = _key(keys["judge"], config["pairs"], seed)
         keys |= self._annotation_keys(keys["pairs"], model)
         drawn = [engine["kind"], config["sample"]["stop"]]
         heldout = _problems_hash(self.heldout_problems)
@@ -208,7 +235,22 @@ class Run:
         return load_policy(ModelConfig.model_validate(kept | loaded_as))
 
     def stage(self, name: str) -> Stage:
-        return self.rundir.stage(name, self.keys[name])
+        return self.rundir.stage(name, self.key_of(name))
+
+    def key_of(self, name: str) -> str:
+        """The key of a stage.
+
+        Raises:
+            InputError: this run has no such stage.
+        """
+        if name not in self.keys:
+            why = ": its pairs come from a file" if self.pairs_file else ""
+            raise InputError(
+                f"this run has no stage {name!r}" + why,
+                where=str(self.path),
+                cure=f"its stages are {', '.join(self.keys)}",
+            )
+        return self.keys[name]
 
     def require(self, name: str) -> Stage:
         """A stage that must have been done before.
@@ -278,6 +320,19 @@ def _file_facts(directory: Path) -> list[Any]:
     adapter = read_json(directory / "adapter_config.json") or {}
     base = Path(adapter.get("base_model_name_or_path") or "")
     return facts + (_file_facts(base) if adapter and base.is_dir() else [])
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits.
+
+    Raises:
+        DataError: it is not there, or may not be read.
+    """
+    digest = hashlib.sha256()
+    with open_bytes(path, unpacked=False) as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _ends_of(path: Path, size: int = 1 << 20) -> str:
@@ -372,14 +427,14 @@ def judge_stage(run: Run) -> None:
 
 
 def pairs_stage(run: Run) -> None:
-    """Rank the judged completions into preference pairs.
+    """Rank the judged completions into preference pairs, or read them from the file that holds them.
 
     Raises:
         InputError: no problem gave one; again each time, so that a run never goes on without pairs.
     """
     stage = run.stage("pairs")
     if not stage.done:
-        _make_pairs(run, stage)
+        (_read_pairs if run.pairs_file else _make_pairs)(run, stage)
     if not stage.record["num_pairs"]:
         raise InputError(
             f"no problem gave a pair ({_counted(stage.record['reasons'])})",
@@ -404,6 +459,20 @@ def _make_pairs(run: Run, stage: Stage) -> None:
         write_records(run.path / "pairs" / "reasons.jsonl", reasons)
         stage.finish(num_pairs=len(result.pairs), reasons=dict(result.counts))
     run.progress.note(f"pairs: {len(result.pairs)} from {len(run.train_problems)} problems")
+
+
+def _read_pairs(run: Run, stage: Stage) -> None:
+    found = run.preferences
+    if found.labelled:
+        raise InputError(
+            f"labelled completions ({found.format.name}) are no pairs",
+            where=str(run.path),
+            cure="give pairs of a chosen and a rejected side",
+        )
+    with stage:
+        write_records(run.path / "pairs" / "part-00000.jsonl", found.pairs)
+        stage.finish(num_pairs=len(found.pairs), format=found.format.name, left_out=found.left_out)
+    run.progress.note(f"pairs: {len(found.pairs)} of the format {found.format.name}")
 
 
 def contrast_good_stage(run: Run) -> None:
@@ -500,10 +569,10 @@ def _weighed_by_models(run: Run, pairs: list[Pair]) -> list[Pair]:
     return weigh_by_contrast(pairs, encoded, good, bad, section, seed)
 
 
-def _own_prompt(run: Run, pair: Pair) -> str:
-    """The problem's text: a pair's own may have gone through a chat template."""
+def _own_prompt(run: Run, pair: Pair) -> str | list[Message]:
+    """The problem's text: a pair's own may have gone through a chat template. Of a file's pair what it says."""
     problem = run.train_problems.get(pair.task_id or "")
-    return problem.prompt if problem else pair.prompt
+    return problem.prompt if problem else pair.prompt_messages or pair.prompt
 
 
 def _facts_of_weights(pairs: Sequence[Pair]) -> dict[str, Any]:
@@ -698,16 +767,22 @@ def run_all(run: Run) -> None:
     run.check_leakage()
     if not run.stage("train").done:
         run.check_training()
-    sample_and_judge(run)
+    if "sample" in run.keys:
+        sample_and_judge(run)
     for name in run.keys:
         STAGE_FUNCTIONS[name](run)
 
 
-def plan(config: RunConfig, path: Path) -> list[dict[str, str]]:
-    """What `run` would do: each stage with `done`, `to continue`, `to redo` or `to do`."""
+def plan(config: RunConfig, path: Path, only: str | None = None) -> list[dict[str, str]]:
+    """What `run` would do: each stage, or one, with `done`, `to continue`, `to redo` or `to do`.
+
+    Raises:
+        InputError: the run has no stage `only`.
+    """
     run = Run(config, RunDir(path), Progress(quiet=True))
     rows = []
-    for name, key in run.keys.items():
+    for name in run.keys if only is None else [only]:
+        key = run.key_of(name)
         record = read_json(path / "stages" / f"{name.replace('/', '-')}.json")
         if record is None:
             state = "to do"

@@ -34,16 +34,18 @@ import torch
 import transformers
 from accelerate import PartialState
 from accelerate.utils import disable_fsdp_ram_efficient_loading
+from jinja2 import TemplateError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from codealign import sharding
 from codealign.batches import Batch
 from codealign.config import KATA_POLICY, ModelConfig
-from codealign.errors import ConfigError, ModelError, StorageError
+from codealign.errors import ConfigError, DataError, ModelError, StorageError
 from codealign.logprobs import LogProbs, Spread
 from codealign.modelcard import Score, write_model_card
 from codealign.processes import asks_for_fsdp, process_index
+from codealign.records import Message
 
 UNREAD = {
     "transformers_version",
@@ -157,32 +159,59 @@ class Policy:
 
     # ---------------------------------------------------------------- text to ids
 
-    def encode_prompt(self, problem_prompt: str, *, instruction: str | None = None) -> list[int]:
+    def encode_prompt(
+        self, prompt: str | Sequence[Message], *, instruction: str | None = None
+    ) -> list[int]:
         """Token ids of a prompt, in the chat template where the config says so, with the tokenizer's BOS.
 
         `instruction` as for `render_prompt`.
         """
-        return self._encode(self.render_prompt(problem_prompt, instruction=instruction))
+        return self._encode(self.render_prompt(prompt, instruction=instruction))
 
-    def render_prompt(self, problem_prompt: str, *, instruction: str | None = None) -> str:
+    def render_prompt(
+        self, prompt: str | Sequence[Message], *, instruction: str | None = None
+    ) -> str:
         """The text that the model continues: the prompt itself, or the chat template around it.
 
-        `instruction` is the system prompt in the place of the config's; for a model without a chat template a
+        A text is one user's message to a chat policy. Messages bring their own system message, or get
+        `model.system_prompt`.
+
+        `instruction` is the system prompt in the place of either; for a model without a chat template a
         comment above the prompt.
+
+        Raises:
+            DataError: messages for a policy without a chat template, or which its template refuses.
         """
         if not self._is_chat:
-            if instruction is None:
-                return problem_prompt
-            return "".join(f"# {line}\n" for line in instruction.splitlines()) + problem_prompt
+            return self._plain_prompt(prompt, instruction)
+        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [*prompt]
+        has_own = messages[0]["role"] == "system"
         system = self.config.system_prompt if instruction is None else instruction
-        messages = [{"role": "system", "content": system}] if system else []
-        messages.append({"role": "user", "content": problem_prompt})
-        rendered = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
+        if system and (instruction is not None or not has_own):
+            messages = [{"role": "system", "content": system}, *messages[has_own:]]
+        try:
+            rendered = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
+        except TemplateError as error:
+            raise DataError(
+                f"the chat template refuses {', '.join(each['role'] for each in messages)}: {error}",
+                where=self.name,
+                cure="leave out such prompts, or give a tokenizer with a template that takes them",
+            ) from None
         return cast(str, rendered)
 
-    def encode_pair_text(self, prompt: str, completion: str) -> EncodedText:
+    def _plain_prompt(self, prompt: str | Sequence[Message], instruction: str | None) -> str:
+        if not isinstance(prompt, str):
+            raise DataError(
+                f"a prompt of {len(prompt)} messages, and this model is not read through a chat template",
+                where=self.name,
+                cure="use a chat model, or prompts of one user's message",
+            )
+        lines = [] if instruction is None else instruction.splitlines()
+        return "".join(f"# {line}\n" for line in lines) + prompt
+
+    def encode_pair_text(self, prompt: str | Sequence[Message], completion: str) -> EncodedText:
         """Token ids of text that has none: prompt and completion joined, EOS at the end.
 
         The joined text is tokenised and cut after the prompt, provided that the prompt's own ids

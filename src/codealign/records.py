@@ -188,6 +188,10 @@ class Verdict(Record):
         return next((test for test in self.tests if test.outcome != "passed"), None)
 
 
+Message = dict[str, str]
+"""`role` (system, user or assistant) and `content`."""
+
+
 class Pair(Record):
     """Chosen over rejected for one prompt; TRL's column names."""
 
@@ -195,12 +199,45 @@ class Pair(Record):
     chosen: str
     rejected: str
     task_id: str | None = None
+    prompt_messages: list[Message] | None = None
+    """Where the prompt is more than one user's message: all of it, and `prompt` is a text for people."""
     prompt_ids: list[int] | None = None
     chosen_ids: list[int] | None = None
     rejected_ids: list[int] | None = None
     chosen_weights: list[float] | None = None
     rejected_weights: list[float] | None = None
     """One for each token of `chosen_ids` or `rejected_ids`, for objectives that weigh tokens."""
+    weight: float = 1.0
+
+    def sides(self) -> tuple[Labelled, Labelled]:
+        """The chosen completion as a desirable row and the rejected one as an undesirable."""
+        shared = (self.model_extra or {}) | {
+            name: getattr(self, name)
+            for name in ("prompt", "task_id", "prompt_messages", "prompt_ids", "weight")
+        }
+        chosen, rejected = (
+            Labelled.model_validate(
+                shared | {"completion": text, "completion_ids": ids, "label": label}
+            )
+            for text, ids, label in (
+                (self.chosen, self.chosen_ids, True),
+                (self.rejected, self.rejected_ids, False),
+            )
+        )
+        return chosen, rejected
+
+
+class Labelled(Record):
+    """A completion that is desirable or not, by itself; the columns of TRL's unpaired preferences."""
+
+    prompt: str
+    completion: str
+    label: bool
+    task_id: str | None = None
+    prompt_messages: list[Message] | None = None
+    """As in `Pair`."""
+    prompt_ids: list[int] | None = None
+    completion_ids: list[int] | None = None
     weight: float = 1.0
 
 
@@ -225,15 +262,16 @@ def content_hash(value: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def open_bytes(path: Path | str) -> IO[bytes]:
-    """Open a file for reading, through gzip when its name ends in .gz.
+def open_bytes(path: Path | str, *, unpacked: bool = True) -> IO[bytes]:
+    """Open a file for reading, through gzip when its name ends in .gz and `unpacked` is not False.
 
     Raises:
         DataError: it is not there, it is a directory, or it may not be read.
     """
     path = Path(path)
     try:
-        return cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+        packed = unpacked and path.suffix == ".gz"
+        return cast("IO[bytes]", gzip.open(path) if packed else path.open("rb"))
     except FileNotFoundError:
         raise DataError("no such file", where=str(path), cure="check the path") from None
     except OSError as error:

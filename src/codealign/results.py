@@ -80,7 +80,7 @@ def summarise_run(run: Run) -> dict[str, Any]:
         "pairs": {key: records["pairs"].get(key) for key in ("num_pairs", "reasons")},
         "warnings": records["train"].get("warnings", []),
         "stages": {name: _shown(record) for name, record in records.items()},
-        "isolation": records["judge"].get("isolation", ""),
+        "isolation": next((r["isolation"] for r in records.values() if r.get("isolation")), ""),
         "confidence": run.config.eval.confidence,
     }
 

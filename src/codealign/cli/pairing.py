@@ -1,9 +1,11 @@
-"""`codealign pairs`: the pairs stage of a run, or pairs of any verdicts."""
+"""`codealign pairs`: the pairs stage of a run, or pairs of any verdicts; either in the formats of other tools."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 
@@ -16,12 +18,14 @@ from codealign.cli.options import (
     shared_options,
 )
 from codealign.cli.stages import SECTIONS_HELP, print_stage, run_one_stage
-from codealign.config import PairsConfig, parse_config
+from codealign.config import PairsConfig, PreferenceFormat, parse_config
 from codealign.errors import InputError
-from codealign.records import BadRow, Problem, Verdict, write_records
+from codealign.records import BadRow, Labelled, Pair, Problem, Verdict, write_records
 
 if TYPE_CHECKING:
     from codealign.pairs import PairResult
+
+EXPORTS = [name for name in get_args(PreferenceFormat) if name != "auto"]
 
 
 @click.command("pairs", epilog=SECTIONS_HELP)
@@ -30,7 +34,21 @@ if TYPE_CHECKING:
 @click.option(
     "--verdicts", "verdicts_path", type=click.Path(path_type=Path), help="From `codealign judge`."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Pairs; default pairs.jsonl.")
+@click.option(
+    "--pairs",
+    "pairs_path",
+    type=click.Path(path_type=Path),
+    help="Preference data in any known format, to be written in another.",
+)
+@click.option(
+    "--export", type=click.Choice(EXPORTS), metavar="FORMAT", help=f"One of {', '.join(EXPORTS)}."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Pairs; default pairs.jsonl, with --export FORMAT.jsonl.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many problems.")
 @click.option("--seed", type=click.IntRange(min=0), help="Which pairs are drawn; default 0.")
 @shared_options
@@ -38,6 +56,8 @@ def pairs_command(
     words: tuple[str, ...],
     source: str | None,
     verdicts_path: Path | None,
+    pairs_path: Path | None,
+    export: str | None,
     output: Path | None,
     limit: int | None,
     seed: int | None,
@@ -46,11 +66,21 @@ def pairs_command(
     """Rank judged completions into preference pairs that TRL's DPOTrainer reads as they are.
 
     With --problems and --verdicts it stands alone, and key=value sets the pairs section
-    (strategy.kind=nearest, max_pairs_per_problem=4 …).
+    (strategy.kind=nearest, max_pairs_per_problem=4 …). With --export the pairs are written in the format of
+    another tool; --pairs takes them from a file.
     """
+    if pairs_path is not None:
+        given = {"problems": source, "verdicts": verdicts_path, "limit": limit, "seed": seed}
+        refuse_ignored("--pairs has pairs already: leave these out", **given)
+        _convert(pairs_path, words, Target.of(export, output), shared)
+        return
     if source is None and verdicts_path is None:
-        refuse_ignored("give --problems and --verdicts too", output=output, limit=limit, seed=seed)
-        print_stage(run_one_stage("pairs", words, shared), shared)
+        refuse_ignored("give --problems and --verdicts too", limit=limit, seed=seed)
+        if export is None:
+            refuse_ignored("give --problems and --verdicts, or --export, too", output=output)
+            print_stage(run_one_stage("pairs", words, shared), shared)
+        else:
+            _export_run(words, Target.of(export, output), shared)
         return
     if source is None or verdicts_path is None:
         raise InputError(
@@ -60,19 +90,103 @@ def pairs_command(
     config = parse_config(PairsConfig, {}, overrides, where="command line")
     from codealign.pairs import build_pairs, completions_of
 
-    output = output or Path("pairs.jsonl")
-    check_output(output, verdicts_path, Path(source))
+    target = Target.of(export, output)
+    check_output(target.path, verdicts_path, Path(source))
     problems, verdicts = _read(source, verdicts_path, limit, shared)
     result = build_pairs(problems, completions_of(verdicts), verdicts, config, seed=seed or 0)
-    if not shared.dry_run:
-        write_records(output, result.pairs)
-    _print_counts(result, output, shared)
+    written = target.write(result.pairs, shared)
+    _print_counts(result, target, written, shared)
     if not result.pairs:
         raise InputError(
             "no problem gave a pair",
             where=str(verdicts_path),
             cure="docs/pairs.md explains the reasons; check that --problems are the verdicts' own",
         )
+
+
+class Target(NamedTuple):
+    """Where rows go, and in which format: `None` is ours, with token ids."""
+
+    format: str | None
+    path: Path
+
+    @classmethod
+    def of(cls, export: str | None, output: Path | None) -> Target:
+        """The words of the command line, with their defaults.
+
+        Raises:
+            InputError: the file's name promises another format than JSON lines.
+        """
+        path = output or Path(f"{export or 'pairs'}.jsonl")
+        if path.suffix == ".parquet":
+            raise InputError(
+                "what is written is JSON lines", where=str(path), cure="name it .jsonl after -o"
+            )
+        return cls(export, path)
+
+    def write(self, rows: Sequence[Pair] | Sequence[Labelled], shared: Shared) -> dict[str, Any]:
+        """Write the rows, unless the run is dry, and say what for a reader of JSON."""
+        if self.format is None:
+            if not shared.dry_run:
+                write_records(self.path, rows)
+            return {}
+        from codealign.interop import dataset_info, export_rows
+
+        exported = list(export_rows(rows, self.format))
+        if not shared.dry_run:
+            write_records(self.path, exported)
+        info = dataset_info(self.format, self.path)
+        return {
+            "format": self.format,
+            "num_rows": len(exported),
+            **({} if info is None else {"dataset_info": info}),
+        }
+
+
+def _convert(path: Path, words: tuple[str, ...], target: Target, shared: Shared) -> None:
+    from codealign.interop import read_preferences
+    from codealign.progress import Progress
+
+    if words or target.format is None:
+        raise InputError(
+            f"{' '.join(words)} would be ignored with --pairs" if words else "nothing to do",
+            where="command line",
+            cure="--pairs FILE goes with --export FORMAT, and with no run or setting",
+        )
+    check_output(target.path, path)
+    found = read_preferences(path)
+    Progress(quiet=shared.quiet).bad_rows(found.bad)
+    written = {"read_as": found.format.name, "left_out": found.left_out}
+    _print_export(target, written | target.write(found.rows, shared), shared)
+
+
+def _export_run(words: tuple[str, ...], target: Target, shared: Shared) -> None:
+    from codealign.rundir import Shards
+
+    check_output(target.path)
+    result = run_one_stage("pairs", words, shared)
+    if result is not None:
+        pairs = Shards(Path(result["run_dir"]) / "pairs").read(Pair)
+        _print_export(target, target.write(pairs, shared), shared)
+
+
+def _print_export(target: Target, written: dict[str, Any], shared: Shared) -> None:
+    if shared.as_json:
+        print_json({"export": str(target.path), **written})
+        return
+    would = " would go" if shared.dry_run else ""
+    click.echo(
+        f"{written['num_rows']} rows of the format {target.format}{would} into {target.path}"
+    )
+    for reason, count in written.get("left_out", {}).items():
+        click.echo(f"  {count:>6} left out: {reason}")
+    _print_dataset_info(written)
+
+
+def _print_dataset_info(written: dict[str, Any]) -> None:
+    if "dataset_info" in written:
+        click.echo("LLaMA-Factory's dataset_info.json, beside that file, needs this entry:")
+        click.echo(json.dumps(written["dataset_info"], indent=2))
 
 
 def _read(
@@ -89,13 +203,17 @@ def _read(
     return problems, verdicts
 
 
-def _print_counts(result: PairResult, output: Path, shared: Shared) -> None:
+def _print_counts(
+    result: PairResult, target: Target, written: dict[str, Any], shared: Shared
+) -> None:
     counts = dict(result.counts)
     if shared.as_json:
-        print_json({"pairs": str(output), "num_pairs": len(result.pairs), "reasons": counts})
+        facts = {"num_pairs": len(result.pairs), "reasons": counts}
+        print_json({"pairs": str(target.path), **facts, **written})
         return
     would = " would go" if shared.dry_run else ""
-    click.echo(f"{len(result.pairs)} pairs{would} into {output}")
+    click.echo(f"{len(result.pairs)} pairs{would} into {target.path}")
     for reason, count in counts.items():
         things = "verdicts of other problems" if reason == "unknown_task" else "problems"
         click.echo(f"  {count:>6} {things}: {reason}")
+    _print_dataset_info(written)

@@ -88,11 +88,12 @@ def _show_summary(run_dir: Path, shared: Shared) -> None:
 
 def _as_text(row: Record) -> str:
     if isinstance(row, Pair):
-        return (
-            f"── {row.task_id}\n{row.prompt}"
+        text = (
+            f"── {row.task_id or 'prompt'}\n{row.prompt.rstrip()}\n"
             f"── chosen\n{row.chosen.rstrip()}\n── rejected\n{row.rejected.rstrip()}\n"
-            f"── the test that rejected fails\n{getattr(row, 'rejected_message', '')}\n"
         )
+        why = getattr(row, "rejected_message", "")
+        return text + (f"── the test that rejected fails\n{why}\n" if why else "")
     if isinstance(row, Verdict):
         return _verdict_text(row)
     values: dict[str, Any] = row.to_row()

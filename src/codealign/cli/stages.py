@@ -112,7 +112,7 @@ def show_plan(words: tuple[str, ...], shared: Shared, only: str | None = None) -
     from codealign.pipeline import plan
 
     config, path = resolve_run(words)
-    rows = [row for row in plan(config, path) if only in (None, row["stage"])]
+    rows = plan(config, path, only)
     if shared.as_json:
         print_json({"run_dir": str(path), "stages": rows})
         return

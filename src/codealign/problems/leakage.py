@@ -6,7 +6,7 @@ Not promised: that two differently worded problems don't ask for the same thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 from codealign.errors import DataError
@@ -27,12 +27,31 @@ def check_splits(
     for one, other in combinations(splits, 2):
         shared = _shared(splits[one], splits[other])
         if shared:
-            shown = ", ".join(shared[:5]) + (", …" if len(shared) > 5 else "")
-            raise DataError(
-                f"{one} and {other} share {len(shared)} problems: {shown}",
-                where=f"problems.{one}, problems.{other}",
-                cure="a gain on problems that were trained on proves nothing: take disjoint splits",
-            )
+            raise _leak(f"{one} and {other}", shared, f"problems.{one}, problems.{other}")
+
+
+def check_prompts(
+    prompts: Iterable[str], splits: Mapping[str, Iterable[Problem]], where: str
+) -> None:
+    """Refuse splits that have a problem whose prompt is among `prompts`, those of training data at `where`.
+
+    Raises:
+        DataError: which split shares how many, with the first few task ids.
+    """
+    trained = {normalised_prompt(prompt) for prompt in prompts}
+    for name, problems in splits.items():
+        shared = [each.task_id for each in problems if normalised_prompt(each.prompt) in trained]
+        if shared:
+            raise _leak(f"the training data and {name}", shared, f"{where}, problems.{name}")
+
+
+def _leak(who: str, shared: list[str], where: str) -> DataError:
+    shown = ", ".join(shared[:5]) + (", …" if len(shared) > 5 else "")
+    return DataError(
+        f"{who} share {len(shared)} problems: {shown}",
+        where=where,
+        cure="a gain on problems that were trained on proves nothing: take disjoint splits",
+    )
 
 
 def _shared(problems: list[Problem], others: list[Problem]) -> list[str]:

@@ -41,15 +41,16 @@ class StageRow(NamedTuple):
 def facts(data: ReportData) -> list[Fact]:
     """What a reader needs to place the numbers; unknown facts are left out."""
     model, train = data.section("model"), data.section("train")
+    sampled = _was_sampled(data)
     candidates = [
         Fact("Model", _model_text(model)),
         Fact("Objective", _choice_text(train.get("objective"))),
         Fact("Update", _update_text(train)),
         Fact("Pairs", _pairs_text(data)),
-        Fact("Training problems", _problems_text(data, "train")),
+        Fact("Training problems", _problems_text(data, "train") if sampled else ""),
         Fact("Validation problems", _problems_text(data, "validation")),
         Fact("Held-out problems", _problems_text(data, "heldout")),
-        Fact("Samples for pairs", _sampling_text(data.section("sample"))),
+        Fact("Samples for pairs", _sampling_text(data.section("sample")) if sampled else ""),
         Fact("Samples for the proof", _sampling_text(data.section("eval"))),
         Fact("Isolation", ISOLATION_MEANINGS.get(data.isolation, data.isolation)),
         Fact("Seed", str(data.config.get("seed", ""))),
@@ -58,6 +59,11 @@ def facts(data: ReportData) -> list[Fact]:
         Fact("Written", data.created),
     ]
     return [fact for fact in candidates if fact.value]
+
+
+def _was_sampled(data: ReportData) -> bool:
+    """Whether the pairs are of problems that were sampled, and not from a file; so where nothing is known."""
+    return not data.stages or "sample" in data.stages
 
 
 def _model_text(model: Mapping[str, Any]) -> str:
@@ -105,7 +111,7 @@ def _pairs_text(data: ReportData) -> str:
     strategy = _choice_text(section.get("strategy"))
     number = f"{len(data.pairs):,}" if data.pairs else ""
     limit = section.get("max_pairs_per_problem")
-    cap = f"at most {limit} a problem" if limit else ""
+    cap = f"at most {limit} a problem" if limit and _was_sampled(data) else ""
     return ", ".join(part for part in (number, strategy, cap) if part)
 
 
