@@ -660,8 +660,10 @@ class TISDPO(Section):
     """Token-level importance sampling (TIS-DPO, arXiv 2410.04350): tokens count by their weights in the pairs."""
 
     kind: Literal["tis_dpo"] = "tis_dpo"
-    objective: Annotated[OfLogRatios, Field(discriminator="kind")] = DPO()
-    """What reads the weighted log-ratios; `dpo` is the paper's."""
+    objective: Annotated[
+        OfLogRatios | KTO | RPO | SimPO | SFT | MinorSFT, Field(discriminator="kind")
+    ] = DPO()
+    """What reads the weighted log-probs; `dpo` is the paper's. Not `orpo`: weighted log-probs have no odds."""
     kl_weight: Annotated[float, Field(ge=0.0)] = 0.0
     """Of the KL to the reference, token by token: 1 in the paper, 0 by default in its code. Above 0 it needs an
     adapter (use_peft) and a forward of the reference."""

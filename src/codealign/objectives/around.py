@@ -1,6 +1,6 @@
 """Objectives around another one: they change what it reads, and it makes the loss.
 
-Axes: N completions, P pairs, S sides of pairs (2P, chosen ones first), T tokens.
+Axes: N completions, P pairs, S sides of pairs (2P, chosen ones first), M mismatched completions, R = S + M, T tokens.
 """
 
 from __future__ import annotations
@@ -48,17 +48,26 @@ class _BySide(_Around):
     """Tokens count by weights that depend on the pair, so a completion in two pairs has two rows of them.
 
     Each side of each pair becomes a completion of its own before the inner objective sees it; the model has
-    computed it once. Logged is what the inner objective reads.
+    computed it once. Mismatched completions, where the inner objective asks for them, come after the sides, without
+    weights. Logged is what the inner objective reads.
     """
+
+    def __init__(self, inner: Objective) -> None:
+        super().__init__(inner)
+        self.needs_rejected = (
+            True  # weights belong to pairs, also where the chosen side alone is learnt
+        )
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Loss:
         sides_S = torch.cat([batch.chosen_P, batch.rejected_P])
-        lengths_S, logps_ST = outputs.lengths_N[sides_S], self.scores(outputs)[sides_S]
-        weights_ST = self.token_weights(batch, lengths_S, logps_ST)
+        scores_NT = self.scores(outputs)
+        weights_ST = self.token_weights(batch, outputs.lengths_N[sides_S], scores_NT[sides_S])
+        rows_R = torch.cat([sides_S, batch.mismatched_M])
+        weights_RT = F.pad(weights_ST, (0, 0, 0, len(batch.mismatched_M)), value=1.0)
         reference_NT = outputs.reference_logps_NT
-        reference_ST = None if reference_NT is None else reference_NT[sides_S] * weights_ST
-        each_side = Outputs(logps_ST * weights_ST, reference_ST, lengths_S)
-        return self.inner(each_side, _one_completion_a_side(batch, sides_S))
+        reference_RT = None if reference_NT is None else reference_NT[rows_R] * weights_RT
+        each_side = Outputs(scores_NT[rows_R] * weights_RT, reference_RT, outputs.lengths_N[rows_R])
+        return self.inner(each_side, _one_completion_a_side(batch, rows_R))
 
     def scores(self, outputs: Outputs) -> Tensor:
         """[N, T] what is weighted in the place of log-probs."""
@@ -123,16 +132,19 @@ class TISDPOObjective(_BySide):
         return F.pad(weights_ST, (0, more)).to(logps_ST.dtype)
 
 
-def _one_completion_a_side(batch: Batch, sides_S: Tensor) -> Batch:
-    numbers_S = torch.arange(len(sides_S), device=sides_S.device)
-    chosen_P, rejected_P = numbers_S.chunk(2)
+def _one_completion_a_side(batch: Batch, rows_R: Tensor) -> Batch:
+    """The batch whose completions are `rows_R` of this one's: all chosen sides, all rejected ones, the mismatched."""
+    numbers_R = torch.arange(len(rows_R), device=rows_R.device)
+    num_pairs = batch.num_pairs
+    chosen_P, rejected_P, mismatched_M = numbers_R.tensor_split([num_pairs, 2 * num_pairs])
     return replace(
         batch,
-        completions=tuple(batch.completions[n] for n in sides_S.tolist()),
-        prompt_of_N=batch.prompt_of_N[sides_S],
+        completions=tuple(batch.completions[n] for n in rows_R.tolist()),
+        prompt_of_N=batch.prompt_of_N[rows_R],
         chosen_P=chosen_P,
         rejected_P=rejected_P,
-        weights_N=torch.cat([batch.pair_weights_P, torch.zeros_like(batch.pair_weights_P)]),
+        mismatched_M=mismatched_M,
+        weights_N=F.pad(batch.pair_weights_P, (0, len(rows_R) - num_pairs)),
     )
 
 
