@@ -368,7 +368,7 @@ def test_a_contrast_goes_on_where_it_was_killed(
 
 def test_execution_weights_are_made_of_the_runs_own_verdicts(path: Path, tmp_path: Path):
     policy = load(path)
-    section = {"kind": "execution", "outside": 0.5, "normalise": False}
+    section = {"kind": "execution", "sources": ["divergence"], "outside": 0.5, "normalise": False}
     run = run_with_pairs(path, tmp_path / "run", token_weights=section)
     rows = []
     for number, pair in enumerate(text_pairs(2)):

@@ -39,12 +39,13 @@ from codealign.records import (
 )
 from codealign.records import TestResult as Result
 from codealign.token_weights import random_weights, shuffled, token_spans, weigh_by_execution
-from codealign.token_weights.execution import execution_weights
+from codealign.token_weights.execution import token_weights
 from codealign.token_weights.places import line_places
 from codealign.token_weights.sources import (
     Written,
     coverage,
     divergence,
+    edits,
     nearest,
     tokens_of_lines,
     traceback,
@@ -555,18 +556,9 @@ def test_lines_of_the_prompt_have_no_tokens(judged):
 
 
 def test_a_suspect_weighs_one_and_the_others_outside():
-    assert execution_weights(4, {2, 3}, outside=0.2, normalise=False) == [0.2, 0.2, 1.0, 1.0]
-    assert execution_weights(3, None, outside=0.2) == [1.0, 1.0, 1.0]
-    assert execution_weights(0, {1}, outside=0.2) == []
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.integers(1, 50), st.sets(st.integers(0, 49)), st.floats(1e-3, 10))
-def test_normalised_weights_sum_to_the_number_of_tokens(num, suspects, outside):
-    weights = execution_weights(num, suspects, outside=outside)
-    assert sum(weights) == pytest.approx(num, rel=1e-12)
-    assert min(weights) > 0
-    assert len(set(weights)) <= 2
+    assert token_weights(4, {2, 3}, 0.2) == [0.2, 0.2, 1.0, 1.0]
+    assert token_weights(3, None, 0.2) == [1.0, 1.0, 1.0]
+    assert token_weights(0, {1}, 0.2) == []
 
 
 def pairs_of(judged, texts: Sequence[str], **columns) -> tuple:
@@ -579,7 +571,56 @@ def pairs_of(judged, texts: Sequence[str], **columns) -> tuple:
 
 
 def weigh(judged, texts: Sequence[str], seed: int = 0, **options):
+    options.setdefault("sources", ["divergence"])
     return weigh_by_execution(*pairs_of(judged, texts), ExecutionWeights(**options), decode, seed)
+
+
+@pytest.mark.parametrize("source", ["edits", "divergence", "coverage", "traceback"])
+def test_normalised_weights_of_a_pair_have_mean_one(judged, source):
+    for pair in weigh(judged, [RIGHT, FAR, WRONG, RAISING], sources=[source]).pairs:
+        weights = pair.chosen_weights + pair.rejected_weights
+        assert sum(weights) == pytest.approx(len(weights), rel=1e-12)
+        assert min(weights) > 0
+        assert len(set(weights)) <= 2
+
+
+def test_edits_are_what_the_nearest_passing_program_has_otherwise(judged):
+    (pair,), unknown = weigh(judged, [RIGHT, WRONG], sources=["edits"], normalise=False)
+    for ids, weights, other in (
+        (pair.chosen_ids, pair.chosen_weights, pair.rejected_ids),
+        (pair.rejected_ids, pair.rejected_weights, pair.chosen_ids),
+    ):
+        kept = [token for token, weight in zip(ids, weights, strict=True) if weight == 0.2]
+        remaining = iter(other)
+        assert all(token in remaining for token in kept), "in the same order in the other side"
+        assert 0 < weights.count(1.0) < len(ids) / 2
+        assert weights[-1] == 0.2, "both end"
+    assert not unknown
+
+
+def side(text: str, program: str | None = None, ids: Sequence[int] | None = None) -> Written:
+    return Written(text, encode(text) if ids is None else ids, program or text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from("ab(\n"), max_size=12), st.lists(st.sampled_from("ab(\n"), max_size=12)
+)
+def test_edits_by_ids_leave_a_common_subsequence(one, other):
+    here, there = side("".join(one)), side("".join(other))
+    tokens = edits(here, there, decode)
+    assert (tokens is None) == (list(here.ids) == list(there.ids))
+    kept = [token for number, token in enumerate(here.ids) if number not in (tokens or ())]
+    remaining = iter(there.ids)
+    assert all(token in remaining for token in kept)
+
+
+def test_edits_against_a_text_without_ids_are_its_characters(judged):
+    here = written(WRONG, judged[WRONG])
+    with_ids = edits(here, written(RIGHT, judged[RIGHT]), decode)
+    by_text = edits(here, written(RIGHT, judged[RIGHT])._replace(ids=None), decode)
+    assert by_text
+    assert by_text <= {n for m in with_ids for n in (m - 1, m, m + 1)}
 
 
 def test_before_the_divergence_outside_and_from_it_on_one_eos_with_it(judged):
@@ -660,17 +701,19 @@ def test_outside_of_one_is_dpo(judged, normalise):
     torch.testing.assert_close(weighed, plain, rtol=1e-12, atol=0)
 
 
-def test_what_both_sides_begin_with_cancels_without_normalising(judged):
-    """The policy gives the shared tokens the same log-ratio on both sides, so that weights of the nearest pair that
-    are not normalised are DPO."""
-    (pair,), _ = weigh(judged, [RIGHT, WRONG], normalise=False)
-    shared = pair.rejected_weights.count(0.2)
+@pytest.mark.parametrize("normalise", [True, False])
+def test_what_both_sides_begin_with_cancels(judged, normalise):
+    """The policy gives the shared tokens the same log-ratio on both sides, so that weights of the nearest pair from
+    its divergence on are DPO; normalised, with another beta."""
+    (pair,), _ = weigh(judged, [RIGHT, WRONG], normalise=normalise)
+    shared = pair.rejected_weights.count(pair.rejected_weights[0])
     batch = batch_of([pair])
     outputs = outputs_of(batch)
     for table in (outputs.logps_NT, outputs.reference_logps_NT):
         table[1, :shared] = table[0, :shared]
-    weighed, plain = (build_objective(each)(outputs, batch).sum for each in (TISDPO(), DPO()))
-    torch.testing.assert_close(weighed, plain, rtol=1e-12, atol=0)
+    same = DPO(beta=0.1 * pair.rejected_weights[-1])
+    weighed, plain = (build_objective(each)(outputs, batch).sum for each in (TISDPO(), same))
+    torch.testing.assert_close(weighed, plain, rtol=1e-7, atol=0)  # weights are float32
 
 
 def test_shuffling_keeps_each_side_s_weights_and_depends_on_seed_and_pair_only(judged):
@@ -682,7 +725,7 @@ def test_shuffling_keeps_each_side_s_weights_and_depends_on_seed_and_pair_only(j
             assert sorted(getattr(before, side)) == sorted(getattr(after, side))
     assert [pair.rejected_weights for pair in plain] != [pair.rejected_weights for pair in mixed]
     pairs, *rest = pairs_of(judged, texts)
-    section = ExecutionWeights(shuffle=True)
+    section = ExecutionWeights(sources=["divergence"], shuffle=True)
     backwards = weigh_by_execution(pairs[::-1], *rest, section, decode).pairs
     assert backwards[::-1] == mixed
     assert weigh(judged, texts, seed=1, shuffle=True).pairs != mixed

@@ -377,7 +377,7 @@ class RandomWeights(Section):
         return self
 
 
-ExecutionSource = Literal["divergence", "coverage", "traceback"]
+ExecutionSource = Literal["edits", "divergence", "coverage", "traceback"]
 
 
 class ExecutionWeights(Section):
@@ -385,15 +385,16 @@ class ExecutionWeights(Section):
 
     kind: Literal["execution"] = "execution"
     sources: Annotated[list[ExecutionSource], Field(min_length=1)] = Field(
-        default_factory=lambda: list[ExecutionSource](["divergence"])
+        default_factory=lambda: list[ExecutionSource](["edits"])
     )
-    """Where a rejected side goes wrong: from the token on at which it leaves the nearest passing program; lines that
-    only failing tests ran (needs judge.coverage); the line of the exception. Several mean any of them."""
+    """Where a side goes wrong. `edits`: what an alignment with the nearest passing program replaces; `divergence`: all
+    from where it leaves that program; `coverage`: lines that only failing tests ran (needs judge.coverage);
+    `traceback`: the line of the exception. Several mean any of them."""
     outside: Positive = 0.2
     """Weight of the tokens that no source suspects; suspects weigh 1. Above 0: EOS may be among them, and a model must
     learn to stop. 1 is the objective without weights; the default is our choice."""
     normalise: bool = True
-    """Divide each side's weights by their mean, which would otherwise scale beta."""
+    """Divide a pair's weights by their mean, which would otherwise scale beta."""
     shuffle: bool = False
     """The control: each side's weights in random order."""
 

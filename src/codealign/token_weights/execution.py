@@ -1,6 +1,6 @@
 """Token weights of pairs from what happened when their programs ran.
 
-    w_t = 1 for suspect tokens, `outside` for the others;   normalised: w_t ← w_t · T / Σ_t w_t
+    w_t = 1 for suspect tokens, `outside` for the others;   normalised: w_t ← w_t / mean of the pair's weights
 
 Promises: a weight for each id, EOS included, above 0; nothing is guessed: where no source knows anything all tokens
 weigh 1, and that is counted.
@@ -8,8 +8,10 @@ weigh 1, and that is counted.
 EOS is a token like the others. After a divergence it is suspect, on both sides of a pair; lines never hold it, since
 a failing line says nothing about stopping: marked on rejected sides alone, it would teach the policy to go on.
 
-Not promised: DPO's scale. Normalised weights have mean 1 on each side, so that all equal ones are DPO; what both
-sides begin with, which cancels in DPO's margin, then cancels only as far as their means are the same.
+Weights are normalised over both sides of a pair at once: what both sides begin with has equal weights then, and cancels
+in DPO's margin as it does without weights. Side by side it would not.
+
+Not promised: that sides weigh the same. A source that marks the rejected side alone takes weight from it.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from codealign.token_weights.sources import (
     Written,
     coverage,
     divergence,
+    edits,
     nearest,
     tokens_of_lines,
     traceback,
@@ -42,7 +45,7 @@ class WeighedPairs(NamedTuple):
     """The pairs with `chosen_weights` and `rejected_weights`, and how often nothing was known.
 
     `unknown` counts by source's name the rejected sides about which it knew nothing, as `rejected` those about which no
-    source did, and as `chosen` the chosen sides that no source marked though `divergence` was asked. The last two
+    source did, and as `chosen` the chosen sides that no source marked though one that could was asked. The last two
     weigh 1 in every token.
     """
 
@@ -84,24 +87,33 @@ def weigh_by_execution(
             "rejected": _in_rejected(_Case(rejected, near, decode), section, unknown),
         }
         weights = {
-            f"{side}_weights": _weights(pair, side, suspects, section, seed)
-            for side, suspects in marked.items()
+            side: token_weights(len(ids.written.ids or ()), marked[side], section.outside)
+            for side, ids in (("chosen", chosen), ("rejected", rejected))
         }
-        weighed.append(pair.model_copy(update=weights))
+        if section.normalise:
+            weights = _normalised(weights)
+        if section.shuffle:
+            weights = {side: _mixed(pair, side, ws, seed) for side, ws in weights.items()}
+        weighed.append(pair.model_copy(update={f"{s}_weights": ws for s, ws in weights.items()}))
     return WeighedPairs(weighed, +unknown)
 
 
-def execution_weights(
-    num_tokens: int, suspects: Collection[int] | None, *, outside: float, normalise: bool = True
-) -> list[float]:
+def token_weights(num_tokens: int, suspects: Collection[int] | None, outside: float) -> list[float]:
     """The weights of a side's tokens; all 1 where `suspects` (their positions) is None, for nothing is known."""
-    if suspects is None:
-        return [1.0] * num_tokens
-    weights = [1.0 if number in suspects else outside for number in range(num_tokens)]
-    if not normalise:
-        return weights
-    mean = fsum(weights) / max(1, num_tokens)
-    return [weight / mean for weight in weights]
+    return [
+        1.0 if suspects is None or number in suspects else outside for number in range(num_tokens)
+    ]
+
+
+def _normalised(weights: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    everything = [weight for side in weights.values() for weight in side]
+    mean = fsum(everything) / max(1, len(everything))
+    return {side: [weight / mean for weight in each] for side, each in weights.items()}
+
+
+def _mixed(pair: Pair, side: str, weights: list[float], seed: int) -> list[float]:
+    indices = [(pair.model_extra or {}).get(f"{each}_index") for each in ("chosen", "rejected")]
+    return shuffled(weights, f"{seed}:{pair.task_id}:{indices}:{side}")
 
 
 class _Sample(NamedTuple):
@@ -116,6 +128,9 @@ class _Case(NamedTuple):
     others: list[Written]
     decode: Decode
 
+
+OF_BOTH_SIDES = ("edits", "divergence")
+"""Sources that compare two programs, and so mark the chosen side as well."""
 
 Samples = Mapping[tuple[str, int], _Sample]
 """By task id and sample index, in this order."""
@@ -183,6 +198,11 @@ def _from_divergence(case: _Case) -> Tokens | None:
     return None if first is None else Tokens(range(first, len(side.ids or ())))
 
 
+def _from_edits(case: _Case) -> Tokens | None:
+    side = case.sample.written
+    return edits(side, nearest(side, case.others), case.decode)
+
+
 def _from_coverage(case: _Case) -> Tokens | None:
     return _on_lines(case, coverage(case.sample.verdict))
 
@@ -196,6 +216,7 @@ def _on_lines(case: _Case, lines: Lines | None) -> Tokens | None:
 
 
 _SOURCES: Mapping[str, Callable[[_Case], Tokens | None]] = {
+    "edits": _from_edits,
     "divergence": _from_divergence,
     "coverage": _from_coverage,
     "traceback": _from_traceback,
@@ -204,11 +225,10 @@ _SOURCES: Mapping[str, Callable[[_Case], Tokens | None]] = {
 
 def _in_chosen(case: _Case, section: ExecutionWeights, unknown: Counter[str]) -> Tokens | None:
     """What a chosen side has of its own; lines of a program that passed are suspect to no one."""
-    if "divergence" not in section.sources:
-        return None
-    tokens = _from_divergence(case)
-    unknown["chosen"] += tokens is None
-    return tokens
+    found = [_SOURCES[source](case) for source in section.sources if source in OF_BOTH_SIDES]
+    known = [tokens for tokens in found if tokens is not None]
+    unknown["chosen"] += bool(found) and not known
+    return Tokens().union(*known) if known else None
 
 
 def _in_rejected(case: _Case, section: ExecutionWeights, unknown: Counter[str]) -> Tokens | None:
@@ -218,16 +238,3 @@ def _in_rejected(case: _Case, section: ExecutionWeights, unknown: Counter[str]) 
     known = [tokens for tokens in found.values() if tokens is not None]
     unknown["rejected"] += not known
     return Tokens().union(*known) if known else None
-
-
-def _weights(
-    pair: Pair, side: str, suspects: Tokens | None, section: ExecutionWeights, seed: int
-) -> list[float]:
-    ids = pair.chosen_ids if side == "chosen" else pair.rejected_ids
-    weights = execution_weights(
-        len(ids or ()), suspects, outside=section.outside, normalise=section.normalise
-    )
-    if not section.shuffle:
-        return weights
-    indices = [(pair.model_extra or {}).get(f"{each}_index") for each in ("chosen", "rejected")]
-    return shuffled(weights, f"{seed}:{pair.task_id}:{indices}:{side}")

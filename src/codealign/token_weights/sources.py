@@ -1,4 +1,4 @@
-"""Where a failing completion goes wrong: three answers, each from what was seen when programs ran.
+"""Where a failing completion goes wrong: four answers, each from what was seen when programs ran.
 
 Each gives what it suspects, or None where it knows nothing; none of them guesses.
 
@@ -9,7 +9,8 @@ traceback names where it came out, and lines are the program's claim.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 from codealign.pairs import edit_distance
@@ -53,6 +54,23 @@ def divergence(side: Written, other: Written, decode: Decode) -> int | None:
         side.ids[start:], other.ids[_first_token(other.ids, other, decode) :]
     )
     return None if number is None else start + number
+
+
+def edits(side: Written, other: Written, decode: Decode) -> frozenset[int] | None:
+    """The tokens of `side` that an alignment with `other` replaces, both read from where their programs start.
+
+    Where `other` has tokens that `side` lacks, the token that came in their place. By token ids; by characters, where
+    `other` has none. The alignment is difflib's: readable, not always the shortest. None where there is no difference.
+
+    Args:
+        side: with ids.
+    """
+    assert side.ids is not None
+    if other.ids is None:
+        return _edits_of_texts(side, other, decode)
+    start = _first_token(side.ids, side, decode)
+    here, there = side.ids[start:], other.ids[_first_token(other.ids, other, decode) :]
+    return frozenset(start + number for number in _replaced(here, there)) or None
 
 
 def coverage(verdict: Verdict) -> Lines | None:
@@ -127,6 +145,27 @@ def _divergence_of_texts(side: Written, other: Written, decode: Decode) -> int |
     number = _first_difference(here, there)
     at = start + (len(here) if number is None else number)
     return next((n for n, span in enumerate(spans) if span.end > at or span.start >= at), None)
+
+
+def _edits_of_texts(side: Written, other: Written, decode: Decode) -> frozenset[int] | None:
+    assert side.ids is not None
+    start, spans = _program_start(side), spans_in(side.completion, decode, side.ids)
+    here, there = side.completion[start:], other.completion[_program_start(other) :]
+    places = [start + number for number in _replaced(here, there)]
+    numbers = (
+        n for n, span in enumerate(spans or ()) if any(span[0] <= p < span[1] for p in places)
+    )
+    return frozenset(numbers) or None
+
+
+def _replaced(one: Sequence[Any], other: Sequence[Any]) -> Iterator[int]:
+    """Places in `one` that are not in an alignment with `other`, or before which it has something more."""
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    for tag, first, last, _, _ in matcher.get_opcodes():
+        if tag == "insert":
+            last = min(first + 1, len(one))
+        if tag != "equal":
+            yield from range(first, last)
 
 
 def _first_difference(one: Sequence[Any], other: Sequence[Any]) -> int | None:
