@@ -32,13 +32,13 @@ ARCHITECTURES = ("qwen2", "llama", "gpt2")
 
 
 @cache
-def make_tokenizer() -> transformers.PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of about 300 tokens with `<eos>`."""
+def make_tokenizer(vocab_size: int = 300) -> transformers.PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of about 300 tokens with `<eos>`; of fewer, one that cuts the same text otherwise."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=300,
+        vocab_size=vocab_size,
         special_tokens=["<eos>"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -59,14 +59,17 @@ ROPE = {
 """Weights ten times as wide as usual: greedy text of narrow ones is one token over and over."""
 
 
-def make_model(architecture: str, seed: int = 0) -> transformers.PreTrainedModel:
+def make_model(
+    architecture: str, seed: int = 0, vocab_size: int = 300
+) -> transformers.PreTrainedModel:
     """A random model of the named architecture; the same seed gives the same weights."""
+    common = COMMON | {"vocab_size": len(make_tokenizer(vocab_size))}
     rope = ROPE | {"max_position_embeddings": 256}
     configs = {
-        "qwen2": lambda: transformers.Qwen2Config(**COMMON, **rope, tie_word_embeddings=True),
-        "llama": lambda: transformers.LlamaConfig(**COMMON, **rope, tie_word_embeddings=False),
+        "qwen2": lambda: transformers.Qwen2Config(**common, **rope, tie_word_embeddings=True),
+        "llama": lambda: transformers.LlamaConfig(**common, **rope, tie_word_embeddings=False),
         "gpt2": lambda: transformers.GPT2Config(
-            **COMMON, n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.2
+            **common, n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.2
         ),
     }
     with torch.random.fork_rng():
@@ -75,11 +78,16 @@ def make_model(architecture: str, seed: int = 0) -> transformers.PreTrainedModel
 
 
 def save_tiny_model(
-    directory: Path, architecture: str = "qwen2", *, seed: int = 0, chat: bool = False
+    directory: Path,
+    architecture: str = "qwen2",
+    *,
+    seed: int = 0,
+    chat: bool = False,
+    vocab_size: int = 300,
 ) -> Path:
     """Write a tiny model with its tokenizer to `directory` and return it."""
-    make_model(architecture, seed).save_pretrained(directory)
-    tokenizer = make_tokenizer()
+    make_model(architecture, seed, vocab_size).save_pretrained(directory)
+    tokenizer = make_tokenizer(vocab_size)
     tokenizer.chat_template = CHAT_TEMPLATE if chat else None
     tokenizer.save_pretrained(directory)
     return directory

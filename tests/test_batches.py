@@ -47,6 +47,32 @@ def test_without_rejected_there_are_no_pairs_and_no_rejected_rows():
     assert batch.weights_N.tolist() == [1.5, 2.0]
 
 
+def test_what_other_references_say_is_a_row_of_each_side_and_their_weights_a_row_of_each_pair():
+    pairs = [
+        pair._replace(
+            chosen_reference_logps=(-1.0 - p, -2.0 - p),
+            rejected_reference_logps=(-3.0 - p, -4.0 - p),
+            reference_weights=(0.5, 0.25, 0.25),
+        )
+        for p, pair in enumerate([ONE, TWO])
+    ]
+    batch = batch_pairs(pairs)
+    # pair 0 chosen, pair 1 chosen, pair 0 rejected, pair 1 rejected; one column for each other reference
+    expected = [[-1.0, -2.0], [-2.0, -3.0], [-3.0, -4.0], [-4.0, -5.0]]
+    assert batch.reference_logps_SK.tolist() == expected
+    assert batch.reference_logps_SK.dtype == torch.float64
+    assert batch.reference_weights_PK.tolist() == [[0.5, 0.25, 0.25]] * 2
+    assert batch.to(torch.device("cpu")).to_row()["reference_logps_SK"] == expected
+
+
+def test_pairs_of_which_one_has_no_references_make_a_batch_without():
+    annotated = ONE._replace(chosen_reference_logps=(-1.0,), rejected_reference_logps=(-2.0,))
+    for pairs in ([annotated, TWO], [ONE, TWO]):
+        assert batch_pairs(pairs).reference_logps_SK is None
+        assert batch_pairs(pairs).reference_weights_PK is None
+    assert batch_pairs([annotated], with_rejected=False).reference_logps_SK is None
+
+
 def test_a_batch_can_be_written_down():
     row = json.loads(json.dumps(batch_pairs([ONE]).to_row()))
     assert row["completions"] == [[3, 4, 5], [6]]

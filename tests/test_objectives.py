@@ -35,6 +35,7 @@ from codealign.config import (
     IPO,
     KTO,
     LDDPO,
+    MRPO,
     NCA,
     ORPO,
     RFT,
@@ -99,6 +100,9 @@ PAIRS = [
     pair._replace(
         chosen_weights=tuple(0.5 + 0.25 * t for t, _ in enumerate(pair.chosen_ids)),
         rejected_weights=tuple(1.5 - 0.25 * t for t, _ in enumerate(pair.rejected_ids)),
+        chosen_reference_logps=(-1.0 - len(pair.chosen_ids), -2.0 - len(pair.rejected_ids)),
+        rejected_reference_logps=(-4.5, -0.5 * len(pair.rejected_ids)),
+        reference_weights=(0.5, 0.3, 0.2),
     )
     for pair in PAIRS
 ]
@@ -143,7 +147,70 @@ AT_REFERENCE = {
         / 7.75
     ),
 }
+
+
+def mrpo_at_reference(section: MRPO) -> float:
+    """The paper's formulas as sums over the pairs: log 2 only where the references agree with the policy."""
+    total = 0.0
+    for pair in PAIRS:
+        lengths = len(pair.chosen_ids), len(pair.rejected_ids)
+        sides = [
+            [TOKEN_LOGP * length, *others]
+            for length, others in zip(
+                lengths, (pair.chosen_reference_logps, pair.rejected_reference_logps), strict=True
+            )
+        ]
+        alphas = alphas_of(section, sides, lengths, pair.reference_weights)
+        means = [abs(sum(logps)) / 3 for logps in sides]
+        shares = {
+            "adaptive": [mean / sum(means) for mean in means],
+            "fixed": [1, 1],
+            "none": [9, 9],
+        }
+        epsilons = [
+            getattr(section.clipping, "epsilon", 1e3) * share
+            for share in shares[section.clipping.kind]
+        ]
+        clipped = [
+            [min(max(logp, (1 + e) * logps[0]), (1 - e) * logps[0]) for logp in logps]
+            for e, logps in zip(epsilons, sides, strict=True)
+        ]
+        own = sides[0][0] - sides[1][0]
+        margins = [own - (c - r) for c, r in zip(*clipped, strict=True)]
+        if section.combine == "multi_dpo":
+            loss = sum(
+                a * softplus(-section.beta * m) for a, m in zip(alphas, margins, strict=True)
+            )
+        elif section.combine == "geometric":
+            loss = softplus(
+                -section.beta * sum(a * m for a, m in zip(alphas, margins, strict=True))
+            )
+        else:
+            virtual = [
+                -math.log(sum(a * math.exp(-logp) for a, logp in zip(alphas, logps, strict=True)))
+                for logps in clipped
+            ]
+            loss = softplus(-section.beta * (own - virtual[0] + virtual[1]))
+        total += pair.weight * loss
+    return total / sum(pair.weight for pair in PAIRS)
+
+
+def alphas_of(section: MRPO, sides, lengths, in_pair) -> list[float]:
+    if section.weights.kind == "validation":
+        return list(in_pair)
+    if section.weights.kind == "fixed":
+        return section.weights.alphas
+    units = lengths if section.weights.length_normalised else (1, 1)
+    gaps = [abs(c / units[0] - r / units[1]) for c, r in zip(*sides, strict=True)]
+    return [gap / sum(gaps) if sum(gaps) else 1 / 3 for gap in gaps]
+
+
+def softplus(z: float) -> float:
+    return math.log1p(math.exp(z))
+
+
 AT_REFERENCE |= {
+    "mrpo": mrpo_at_reference,
     "ld": lambda section: AT_REFERENCE[section.objective.kind](section.objective),
     "tis_dpo": lambda section: AT_REFERENCE[section.objective.kind](section.objective),
     "wpo": lambda section: AT_REFERENCE[section.objective.kind](section.objective),
@@ -152,6 +219,12 @@ AT_REFERENCE |= {
     ),
 }
 SAMPLE_IS_THE_MICROBATCH = {"aot", "aot_unpaired"}
+
+
+def mrpo_section(num_others: int = 2, **options) -> MRPO:
+    references = [{"model_name_or_path": f"model-{k + 1}"} for k in range(num_others)]
+    return MRPO(references=references, **options)
+
 
 VARIANTS = [
     FDPO(divergence="forward_kl"),
@@ -164,16 +237,30 @@ VARIANTS = [
     TISDPO(kl_weight=1.0),
     *(TISDPO(objective=inner) for inner in (KTO(), RPO(), SimPO(), SFT(), MinorSFT())),
     Sum(terms=[Term(objective=Hinge()), Term(weight=0.3, objective=WPO(objective=SimPO()))]),
+    mrpo_section(combine="geometric", clipping={"kind": "fixed", "epsilon": 0.3}),
+    mrpo_section(combine="multi_dpo", weights={"kind": "fixed", "alphas": [0.5, 0.5, 0.0]}),
+    mrpo_section(clipping={"kind": "none"}, weights={"kind": "validation"}),
+    mrpo_section(weights={"kind": "per_pair", "length_normalised": True}),
+    WPO(objective=mrpo_section()),
+    Sum(terms=[Term(objective=mrpo_section()), Term(objective=SFT(mean_over="completions"))]),
 ]
 READS_LOG_PROBS = {"rpo", "simpo", "sft"}
 WEIGHS_BY_THE_POLICY = {"wpo", "sum"}
 """Without gradient through the weights, so differences of the loss are not its gradient."""
-SECTIONS = [kind() for kind in OBJECTIVES] + VARIANTS
+SECTIONS = [mrpo_section() if kind is MRPO else kind() for kind in OBJECTIVES] + VARIANTS
 every_objective = pytest.mark.parametrize(
     "section",
     SECTIONS,
     ids=lambda section: "-".join(
-        [section.kind, *(f"{k}={v}" for k, v in section.model_dump(exclude_defaults=True).items())]
+        [
+            section.kind,
+            *(
+                f"{k}={v}"
+                for k, v in section.model_dump(
+                    exclude_defaults=True, exclude={"references"}
+                ).items()
+            ),
+        ]
     ),
 )
 
@@ -317,7 +404,14 @@ def test_finite_at_extreme_log_ratios(section, batch, dtype, extreme, sign):
         collisions_NT=zeros,
         kls_NT=zeros,
     )
-    batch = replace(batch, token_weights_ST=torch.ones(4, 3))
+    batch = replace(
+        batch,
+        token_weights_ST=torch.ones(4, 3),
+        reference_logps_SK=torch.tensor(
+            [[-1e4, -1.0]] * 2 + [[0.0, -1e4]] * 2, dtype=torch.float64
+        ),
+        reference_weights_PK=torch.tensor([[0.0, 0.5, 0.5]] * 2),
+    )
     loss = build_objective(section)(outputs, batch)
     loss.sum.backward()
     assert loss.sum.isfinite()
@@ -922,7 +1016,7 @@ def test_a_sum_refuses_terms_that_count_something_else_or_have_one_name():
         Sum(terms=[Term(objective=DPO()), Term(objective=DPO(beta=0.2))])
 
 
-# ------------------------------------------------------------------ MRPO's references
+# ------------------------------------------------------------------ MRPO: the formulas
 
 
 def random_references(num_references: int, seed: int = 0) -> mrpo.Sides:
@@ -1019,6 +1113,250 @@ def test_mrpo_golden_numbers():
     assert primary.item() == pytest.approx(0.6209570478, abs=1e-10)
     multi = mrpo.multi_dpo(policy, clipped, alphas_PK, 0.1)
     assert multi.item() == pytest.approx(0.6102055598, abs=1e-10)
+
+
+def test_all_formulas_are_finite_where_every_log_prob_is_zero():
+    zeros = mrpo.Sides(*torch.zeros(2, 4, 3, dtype=torch.float64))
+    epsilons = mrpo.adaptive_epsilons(zeros, 0.1)
+    assert epsilons.chosen.tolist() == epsilons.rejected.tolist() == [0.05] * 4
+    clipped = mrpo.clip_to_primary(zeros, epsilons)
+    assert margins(mrpo.harmonic(clipped, mrpo.adaptive_weights(zeros))).tolist() == [0.0] * 4
+
+
+def test_validation_weights_are_shares_of_the_mean_gap_per_token():
+    """Gaps per token, by hand: reference 0 has 2 and 4, mean 3; reference 1 has 1 and 1, mean 1."""
+    logps = mrpo.Sides(
+        torch.tensor([[-2.0, -4.0], [-12.0, -6.0]], dtype=torch.float64),
+        torch.tensor([[-12.0, -9.0], [-8.0, -8.0]], dtype=torch.float64),
+    )
+    lengths = mrpo.Sides(torch.tensor([2, 2]), torch.tensor([4, 4]))
+    # |-1 + 3| = 2, |-2 + 2.25| = 0.25;   |-6 + 2| = 4, |-3 + 2| = 1
+    expected = [3 / 3.625, 0.625 / 3.625]
+    assert mrpo.validation_weights(logps, lengths).tolist() == pytest.approx(expected, rel=1e-15)
+    nothing = mrpo.Sides(logps.chosen, logps.chosen)
+    even = mrpo.Sides(lengths.chosen, lengths.chosen)
+    assert mrpo.validation_weights(nothing, even).tolist() == [0.5, 0.5]
+
+
+def test_weights_clipping_and_references_carry_no_gradient_of_the_policy():
+    """R10: what they are made of is data and the reference's log-probs, never `logps_NT`."""
+    batch = batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+    metrics = build_objective(mrpo_section())(outputs, batch).metrics
+    moved = outputs._replace(logps_NT=outputs.logps_NT - 3.0)
+    after = build_objective(mrpo_section())(moved, batch).metrics
+    for name in ("reference_weight/0", "reference_weight/2", "reference_epsilon/chosen"):
+        assert torch.equal(metrics[name], after[name])
+
+
+# ------------------------------------------------------------------ MRPO: the objective
+
+GOLDEN_PAIR = EncodedPair(
+    (9,), (1,), (2,), chosen_reference_logps=(-10.4,), rejected_reference_logps=(-11.0,)
+)
+"""The others' log-probs; the policy says −9 and −12.5, its reference −10 and −12."""
+
+
+def golden_loss(**options):
+    batch = batch_pairs([GOLDEN_PAIR])
+    policy, reference = (
+        torch.tensor([[chosen], [rejected]], dtype=torch.float64)
+        for chosen, rejected in ((-9.0, -12.5), (-10.0, -12.0))
+    )
+    return build_objective(mrpo_section(1, **options))(
+        Outputs(policy, reference, batch.lengths_N), batch
+    )
+
+
+@pytest.mark.parametrize(
+    ("combine", "expected"), [("harmonic", 0.6107282203), ("multi_dpo", 0.6102055598)]
+)
+def test_mrpo_golden_numbers_through_the_objective_and_its_batch(combine, expected):
+    assert golden_loss(combine=combine).sum.item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_mrpo_logs_to_the_own_reference_and_what_it_made_of_the_others():
+    metrics = {name: values.item() for name, values in golden_loss().metrics.items()}
+    assert metrics["log_ratio/chosen"] == 1.0
+    assert metrics["rewards/rejected"] == pytest.approx(-0.05, rel=1e-12)
+    assert metrics["reference_weight/0"] == pytest.approx(0.7692308, abs=5e-8)
+    assert metrics["reference_weight/1"] == pytest.approx(0.2307692, abs=5e-8)
+    assert metrics["reference_epsilon/chosen"] == pytest.approx(0.0470046, abs=5e-8)
+    assert metrics["reference_epsilon/rejected"] == pytest.approx(0.0529954, abs=5e-8)
+    assert metrics["log_ratio/virtual_chosen"] == pytest.approx(10.1075064 - 9, abs=5e-8)
+    assert "reference_epsilon/chosen" not in golden_loss(clipping={"kind": "none"}).metrics
+    assert "log_ratio/virtual_chosen" not in golden_loss(combine="multi_dpo").metrics
+
+
+def loss_and_gradient(section, pairs=PAIRS, **changed):
+    batch = replace(batch_pairs(pairs), **changed)
+    outputs = outputs_of(batch)
+    loss = build_objective(section)(outputs, batch).sum
+    loss.backward()
+    return loss.detach(), outputs.logps_NT.grad
+
+
+def own_logps_SK(num_others: int) -> torch.Tensor:
+    """[2P, K − 1]: every other reference says what the first one does."""
+    batch = batch_pairs(PAIRS)
+    logps_N = outputs_of(batch).reference_logps_NT.sum(-1)
+    return logps_N[torch.cat([batch.chosen_P, batch.rejected_P])][:, None].expand(-1, num_others)
+
+
+every_mrpo = pytest.mark.parametrize(
+    "options",
+    [
+        {"combine": combine, "weights": weights, "clipping": {"kind": clipping}}
+        for combine in ("harmonic", "geometric", "multi_dpo")
+        for weights in (
+            {"kind": "per_pair"},
+            {"kind": "per_pair", "length_normalised": True},
+            {"kind": "fixed", "alphas": [0.2, 0.5, 0.3]},
+            {"kind": "validation"},
+        )
+        for clipping in ("adaptive", "fixed", "none")
+    ],
+    ids=lambda o: "-".join([o["combine"], *map(str, o["weights"].values()), o["clipping"]["kind"]]),
+)
+
+
+@every_mrpo
+def test_references_that_are_all_the_own_one_are_dpo(options):
+    """R1 and R2, with whatever weights."""
+    same = loss_and_gradient(mrpo_section(**options), reference_logps_SK=own_logps_SK(2))
+    torch.testing.assert_close(same, loss_and_gradient(DPO()), rtol=1e-12, atol=1e-14)
+
+
+@every_mrpo
+def test_a_neighbourhood_of_nothing_is_dpo(options):
+    """R5: with ε → 0 every reference is clipped to the own one, and weights have nothing to weigh."""
+    options = {**options, "clipping": {"kind": "fixed", "epsilon": 1e-14}}
+    same = loss_and_gradient(mrpo_section(**options))
+    torch.testing.assert_close(same, loss_and_gradient(DPO()), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("combine", ["harmonic", "geometric", "multi_dpo"])
+@pytest.mark.parametrize("chosen_one", [0, 1, 2])
+def test_all_weight_on_one_reference_is_dpo_against_it(combine, chosen_one):
+    """R3, unclipped."""
+    alphas = [float(k == chosen_one) for k in range(3)]
+    found = loss_and_gradient(
+        mrpo_section(
+            combine=combine, clipping={"kind": "none"}, weights={"kind": "fixed", "alphas": alphas}
+        )
+    )
+    batch = batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+    own_S = own_logps_SK(1)[:, 0]
+    reference_S = torch.column_stack([own_S, batch.reference_logps_SK])[:, chosen_one]
+    sides_S = outputs.logps_N[torch.cat([batch.chosen_P, batch.rejected_P])]
+    ratios_P = (sides_S - reference_S).view(2, -1)
+    loss = -(batch.pair_weights_P * F.logsigmoid(0.1 * (ratios_P[0] - ratios_P[1]))).sum()
+    loss.backward()
+    torch.testing.assert_close(
+        found, (loss.detach(), outputs.logps_NT.grad), rtol=1e-12, atol=1e-14
+    )
+
+
+@every_mrpo
+def test_the_order_of_the_other_references_changes_nothing(options):
+    """R7: the own one stays the first."""
+    turned = {**options}
+    if "alphas" in options["weights"]:
+        turned["weights"] = {"kind": "fixed", "alphas": [0.2, 0.3, 0.5]}
+    batch = batch_pairs(PAIRS)
+    torch.testing.assert_close(
+        loss_and_gradient(
+            mrpo_section(**turned),
+            reference_logps_SK=batch.reference_logps_SK.flip(1),
+            reference_weights_PK=batch.reference_weights_PK[:, [0, 2, 1]],
+        ),
+        loss_and_gradient(mrpo_section(**options)),
+        rtol=1e-12,
+        atol=1e-14,
+    )
+
+
+@pytest.mark.parametrize(("clipping", "changes"), [("none", False), ("adaptive", True)])
+def test_a_constant_in_all_references_changes_nothing_but_what_is_clipped(clipping, changes):
+    """R8: the bounds are multiples of the own reference's log-prob."""
+    section = mrpo_section(clipping={"kind": clipping})
+    batch = batch_pairs(PAIRS)
+    outputs = outputs_of(batch)
+    first_T = (torch.arange(outputs.logps_NT.shape[1]) == 0).double()
+    lifted = outputs._replace(
+        logps_NT=outputs.logps_NT - 3.0 * first_T,
+        reference_logps_NT=outputs.reference_logps_NT - 3.0 * first_T,
+    )
+    lower = replace(batch, reference_logps_SK=batch.reference_logps_SK - 3.0)
+    before = build_objective(section)(outputs, batch).sum.item()
+    after = build_objective(section)(lifted, lower).sum.item()
+    assert (abs(after - before) > 1e-3) == changes
+
+
+@pytest.mark.parametrize("clipping", ["adaptive", "fixed"])
+def test_more_room_than_any_reference_needs_is_no_clipping(clipping):
+    """R6: with ε of 1 and more the upper bound is above 0."""
+    wide = loss_and_gradient(mrpo_section(clipping={"kind": clipping, "epsilon": 1e3}))
+    none = loss_and_gradient(mrpo_section(clipping={"kind": "none"}))
+    torch.testing.assert_close(wide, none, rtol=1e-12, atol=1e-14)
+
+
+def test_the_released_order_gives_each_of_two_references_the_other_one_s_weight():
+    """− log( α/p_1 + (1 − α)/p_2 ) with α of reference 2, on the golden pair; equal where α = ½."""
+    swapped = golden_loss(weights={"kind": "per_pair", "swap_alpha": True})
+    given = golden_loss(weights={"kind": "fixed", "alphas": [0.6 / 2.6, 2.0 / 2.6]})
+    assert swapped.sum.item() == pytest.approx(given.sum.item(), abs=1e-15)
+    assert swapped.sum.item() != pytest.approx(golden_loss().sum.item(), abs=1e-4)
+
+
+def test_pairs_without_columns_or_of_other_references_are_refused(batch):
+    with pytest.raises(DataError, match="log-probs of 0 references, and 2 are named"):
+        build_objective(mrpo_section())(make_outputs(), batch)
+    whole = batch_pairs(PAIRS)
+    with pytest.raises(
+        DataError, match=r"(?s)log-probs of 2 references, and 3 are named.*or choose dpo"
+    ):
+        build_objective(mrpo_section(3))(outputs_of(whole), whole)
+    without = batch_pairs(pair._replace(reference_weights=None) for pair in PAIRS)
+    section = mrpo_section(weights={"kind": "validation"})
+    with pytest.raises(
+        DataError, match=r"(?s)pairs have no reference_weights.*or choose kind: per_pair"
+    ):
+        build_objective(section)(outputs_of(without), without)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_others": 0}, "at least 1 item"),
+        ({"weights": {"kind": "fixed", "alphas": [0.5, 0.4, 0.2]}}, "alphas sum to 1.1"),
+        ({"weights": {"kind": "fixed", "alphas": [1.5, -0.5, 0]}}, "greater than or equal to 0"),
+        ({"weights": {"kind": "fixed", "alphas": [0.5, 0.5]}}, "2 numbers and there are 3"),
+        ({"weights": {"kind": "per_pair", "swap_alpha": True}}, "one more reference"),
+        ({"weights": {"kind": "per_pair", "share": 0.1}}, "Extra inputs"),
+        ({"weights": {"kind": "validation", "length_normalised": True}}, "Extra inputs"),
+        ({"clipping": {"kind": "none", "epsilon": 0.1}}, "Extra inputs"),
+        ({"clipping": {"kind": "fixed", "epsilon": 0.0}}, "greater than 0"),
+        (
+            {
+                "num_others": 1,
+                "combine": "multi_dpo",
+                "weights": {"swap_alpha": True, "kind": "per_pair"},
+            },
+            "combine: harmonic alone",
+        ),
+    ],
+)
+def test_settings_of_mrpo_that_would_be_ignored_are_refused(options, message):
+    with pytest.raises(ValidationError, match=message):
+        mrpo_section(**options)
+
+
+@pytest.mark.parametrize("kind", ["tis_dpo", "ld"])
+def test_mrpo_has_no_meaning_for_parts_of_a_completion(kind):
+    with pytest.raises(ValidationError, match="tag 'mrpo' found"):
+        TypeAdapter(Objective).validate_python({"kind": kind, "objective": {"kind": "mrpo"}})
 
 
 # ------------------------------------------------------------------ MinorDPO and MinorSFT

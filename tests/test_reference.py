@@ -22,22 +22,23 @@ from codealign.config import (
     DPO,
     Backprop,
     ModelConfig,
+    ReferenceConfig,
     RunConfig,
     TrainConfig,
     ZerothOrder,
     parse_config,
 )
-from codealign.errors import CodealignError, ModelError, StorageError
+from codealign.errors import CodealignError, StorageError
 from codealign.experience import encode_pairs
 from codealign.pipeline import Run
 from codealign.policy import Policy, load_policy
 from codealign.progress import Progress
 from codealign.records import Pair, read_rows
 from codealign.reference import (
+    PairText,
     ReferenceCache,
-    other_reference,
+    other_reference_logps,
     others,
-    reference_columns,
     reference_dir,
     store,
 )
@@ -51,11 +52,6 @@ WRITER = Path(__file__).with_name("reference_writer.py")
 @pytest.fixture(scope="module")
 def path(tmp_path_factory) -> str:
     return str(save_tiny_model(tmp_path_factory.mktemp("model"), "llama"))
-
-
-@pytest.fixture(scope="module")
-def other_path(tmp_path_factory) -> str:
-    return str(save_tiny_model(tmp_path_factory.mktemp("other"), "qwen2", seed=1))
 
 
 @pytest.fixture
@@ -551,19 +547,112 @@ def test_values_stay_on_disk_however_many_are_looked_up(tmp_path):
     assert own_bytes() - before < 15e6
 
 
-# ------------------------------------------------------------------ several references
+# ------------------------------------------------------------------ other models
+
+TEXTS = [PairText(pair.prompt, pair.chosen, pair.rejected) for pair in text_pairs(4)]
+
+
+@pytest.fixture(scope="module")
+def other_path(tmp_path_factory) -> str:
+    """Another architecture, other weights, and a tokenizer that cuts the same text into more tokens."""
+    directory = tmp_path_factory.mktemp("other")
+    return str(save_tiny_model(directory, "qwen2", seed=1, chat=True, vocab_size=270))
 
 
 def bits(policy: Policy) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in policy.model.state_dict().items()}
 
 
-@pytest.mark.parametrize("options", [{}, {"use_peft": True}], ids=["full", "adapter"])
-def test_two_references_are_two_columns_and_never_two_models_in_memory(
-    path, other_path, tmp_path, forwards, monkeypatch, options
+def assert_bits(policy: Policy, before: dict[str, torch.Tensor]) -> None:
+    for name, tensor in policy.model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def plain_logp(model_path: str, prompt: str, completion: str, *, ended: bool = True) -> float:
+    """log π of a completion by transformers alone: its own tokenizer and template, one row, a whole softmax."""
+    policy = load(model_path)
+    prompt_ids, completion_ids, _ = policy.encode_pair_text(prompt, completion)
+    completion_ids = completion_ids if ended else completion_ids[:-1]
+    ids = torch.tensor([prompt_ids + completion_ids])
+    logps_LV = policy.model(ids).logits[0].log_softmax(-1)
+    start = len(prompt_ids) - 1
+    return sum(logps_LV[start + t, each].item() for t, each in enumerate(completion_ids))
+
+
+def test_another_model_reads_the_text_with_its_own_tokenizer_and_template(
+    path, other_path, tmp_path
 ):
-    policy, root = load(path, **options), tmp_path / "references"
-    before, batch = bits(policy), make_batch(policy, 4)
+    ours, theirs = load(path), load(other_path)
+    for text in TEXTS:
+        assert ours.encode_prompt(text.problem_prompt) != theirs.encode_prompt(text.problem_prompt)
+    model = ReferenceConfig(model_name_or_path=other_path)
+    found = other_reference_logps(model, TEXTS, ours, tmp_path, max_tokens=150)
+    for text, logps in zip(TEXTS, found, strict=True):
+        wanted = [
+            plain_logp(other_path, text.problem_prompt, s) for s in (text.chosen, text.rejected)
+        ]
+        assert logps == pytest.approx(tuple(wanted), abs=1e-4)
+    plain = ReferenceConfig(model_name_or_path=other_path, chat_template="never")
+    without = other_reference_logps(plain, TEXTS, ours, tmp_path)
+    assert all(abs(a.chosen - b.chosen) > 0.1 for a, b in zip(found, without, strict=True))
+
+
+def test_a_side_that_was_cut_gets_no_end(other_path, tmp_path):
+    text = TEXTS[0]._replace(rejected_ended=False)
+    model = ReferenceConfig(model_name_or_path=other_path)
+    [found] = other_reference_logps(model, [text], None, tmp_path)
+    assert found == pytest.approx(
+        (
+            plain_logp(other_path, text.problem_prompt, text.chosen),
+            plain_logp(other_path, text.problem_prompt, text.rejected, ended=False),
+        ),
+        abs=1e-4,
+    )
+
+
+def test_what_another_model_said_is_never_computed_again(path, other_path, tmp_path, forwards):
+    model = ReferenceConfig(model_name_or_path=other_path)
+    first = other_reference_logps(model, TEXTS, None, tmp_path)
+    assert forwards == [8]
+    again = other_reference_logps(model, TEXTS[::-1], load(path), tmp_path, max_tokens=1)
+    assert again == first[::-1]
+    assert forwards == [8]
+
+
+@pytest.mark.parametrize("max_tokens", [1, 150, 10**6])
+def test_a_forward_has_as_many_tokens_as_it_may(other_path, tmp_path, monkeypatch, max_tokens):
+    seen = []
+    original = Policy.token_logps
+    monkeypatch.setattr(
+        Policy, "token_logps", lambda policy, batch: seen.append(batch) or original(policy, batch)
+    )
+    model = ReferenceConfig(model_name_or_path=other_path)
+    other_reference_logps(model, TEXTS, None, tmp_path, max_tokens=max_tokens)
+    assert sum(batch.num_pairs for batch in seen) == len(TEXTS)
+    for batch in seen:
+        num_tokens = sum(map(len, batch.prompts)) + sum(map(len, batch.completions))
+        assert batch.num_pairs == 1 or num_tokens <= max_tokens
+    assert len(seen) == {1: 4, 150: 2, 10**6: 1}[max_tokens]
+
+
+def test_what_does_not_fit_another_model_s_window_is_none(other_path, tmp_path):
+    """Its window is 256 tokens, and a character is a token or less."""
+    texts = [
+        PairText("", "a", "b"),
+        PairText("x" * 3, "y~" * 200, "z"),
+        PairText("x", "", "z", False),
+    ]
+    model = ReferenceConfig(model_name_or_path=other_path, chat_template="never")
+    found = other_reference_logps(model, [*texts, TEXTS[0]], None, tmp_path)
+    assert [each is None for each in found] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("options", [{}, {"use_peft": True}], ids=["full", "adapter"])
+def test_never_two_models_in_memory_and_the_policy_has_its_weights_again(
+    path, other_path, tmp_path, monkeypatch, options
+):
+    policy = load(path, **options)
+    before = bits(policy)
     models = []
 
     def load_alone(config: ModelConfig, **options):
@@ -580,69 +669,31 @@ def test_two_references_are_two_columns_and_never_two_models_in_memory(
         return restored(*args, **options)
 
     monkeypatch.setattr(others.torch, "load", restore_alone)
-    own = cache_of(policy, root)
-    own.fill([batch])
-    sft = ModelConfig(model_name_or_path=other_path)
-    other = other_reference(sft, policy, [batch], root)
+    model = ReferenceConfig(model_name_or_path=other_path)
+    other_reference_logps(model, TEXTS, policy, tmp_path)
     assert len(models) == 1
-    for name, tensor in policy.model.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
-    logps_NTK = reference_columns([own, other], batch)
-    assert logps_NTK.shape == (8, int(batch.lengths_N.max()), 2)
-    for k, model_path in enumerate((path, other_path)):
-        wanted = load(model_path).token_logps(batch).detach()
-        torch.testing.assert_close(logps_NTK[..., k], wanted, rtol=0, atol=1e-5)
-    other_reference(sft, policy, [batch], root)
-    assert forwards == [8, 8]
-    assert reference_columns([own], batch).squeeze(-1).equal(own.token_logps(batch))
+    assert_bits(policy, before)
 
 
-def test_a_policy_trains_against_the_mean_of_two_references(path, other_path, tmp_path):
-    """Log-ratios to the mean of K references' log-probs, as they would come into an objective."""
-    policy = load(path)
-    batch = make_batch(policy, 4)
-    own = cache_of(policy, tmp_path)
-    own.fill([batch])
-    other = other_reference(ModelConfig(model_name_or_path=other_path), policy, [batch], tmp_path)
-    optimizer = torch.optim.SGD([p for _, p in policy.trainable_parameters()], lr=0.05)
-    losses = []
-    for _ in range(3):
-        outputs = Outputs(
-            policy.token_logps(batch),
-            reference_columns([own, other], batch).mean(-1),
-            batch.lengths_N,
-        )
-        ratios_N = 0.1 * outputs.log_ratios_N
-        margins_P = ratios_N[batch.chosen_P] - ratios_N[batch.rejected_P]
-        loss = -torch.nn.functional.logsigmoid(margins_P).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[2] < losses[1] < losses[0]
-
-
-def test_a_reference_with_another_vocabulary_is_refused_with_the_reason(path, tmp_path):
-    swapped = save_tiny_model(tmp_path / "swapped")
-    text = (swapped / "tokenizer.json").read_text()
-    text = text.replace('"!": 1,', '"!": -1,').replace('"\\"": 2,', '"\\"": 1,')
-    (swapped / "tokenizer.json").write_text(text.replace('"!": -1,', '"!": 2,'))
+def test_the_policy_has_its_weights_again_whatever_happens(path, other_path, tmp_path, monkeypatch):
     policy = load(path)
     before = bits(policy)
-    refused = pytest.raises(ModelError, match=r"token 1 is '!' to the policy alone, and 1 more")
-    with refused:
-        other_reference(
-            ModelConfig(model_name_or_path=str(swapped)), policy, [], tmp_path / "references"
-        )
-    for name, tensor in policy.model.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(others, "pair_logps", killed)
+    model = ReferenceConfig(model_name_or_path=other_path)
+    with pytest.raises(KeyboardInterrupt):
+        other_reference_logps(model, TEXTS, policy, tmp_path)
+    assert_bits(policy, before)
 
 
 def test_no_room_for_the_weights_is_said_before_anything_is_lost(path, other_path, tmp_path):
     policy = load(path)
     before = bits(policy)
+    model = ReferenceConfig(model_name_or_path=other_path)
     with files_of_at_most(1000), pytest.raises(StorageError, match="no room for the policy's"):
-        other_reference(ModelConfig(model_name_or_path=other_path), policy, [], tmp_path)
-    for name, tensor in policy.model.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
+        other_reference_logps(model, TEXTS, policy, tmp_path)
+    assert_bits(policy, before)
     assert list(tmp_path.iterdir()) == []

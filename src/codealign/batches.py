@@ -6,7 +6,8 @@ alone; an objective sees `Outputs` and `Batch` and nothing else.
 
 Not promised: any order of completions within a batch. Go through the index arrays.
 
-Axes: K prompts, N completions, P pairs, T completion tokens (padded at the end).
+Axes: N completions, P pairs, S sides of pairs (2P, all chosen ones first), K references (the policy's own first),
+T completion tokens (padded at the end).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ TokenIds = tuple[int, ...]
 class EncodedPair(NamedTuple):
     """A preference pair as the model reads it. `weight` scales its part of the loss, 0 removes it.
 
-    `chosen_weights` and `rejected_weights` scale the tokens of a side; None is 1 for each.
+    `chosen_weights` and `rejected_weights` scale the tokens of a side; None is 1 for each. `*_reference_logps` are
+    log π_k of a side (nats) under each reference but the policy's own, `reference_weights` α_k of all of them.
     """
 
     prompt_ids: TokenIds
@@ -33,6 +35,9 @@ class EncodedPair(NamedTuple):
     weight: float = 1.0
     chosen_weights: tuple[float, ...] | None = None
     rejected_weights: tuple[float, ...] | None = None
+    chosen_reference_logps: tuple[float, ...] | None = None
+    rejected_reference_logps: tuple[float, ...] | None = None
+    reference_weights: tuple[float, ...] | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -64,8 +69,12 @@ class Batch:
     mismatched_M: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     """[M] int64: completions that were written for another prompt, where an objective asked for them."""
     token_weights_ST: Tensor | None = None
-    """[2P, T] float32, 0 where padded: of the tokens of each pair's sides, first all chosen ones, then all rejected
-    ones; None where no pair has any."""
+    """[2P, T] float32, 0 where padded: of the tokens of each pair's sides; None where no pair has any."""
+    reference_logps_SK: Tensor | None = None
+    """[2P, K − 1] float64 (nats), since differences of large numbers count: log π_k of each pair's sides under each
+    reference but the policy's own; None where a pair has none."""
+    reference_weights_PK: Tensor | None = None
+    """[P, K] float64: α_k of each pair; None where a pair has none."""
 
     @property
     def num_completions(self) -> int:
@@ -87,13 +96,13 @@ class Batch:
 
     def rows(self) -> list[tuple[TokenIds, TokenIds]]:
         """(prompt, completion) of each completion, in order."""
-        prompts = [self.prompts[k] for k in self.prompt_of_N.tolist()]
+        prompts = [self.prompts[i] for i in self.prompt_of_N.tolist()]
         return list(zip(prompts, self.completions, strict=True))
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch with its index and weight arrays on `device`."""
+        """The same batch with its arrays on `device`."""
         moved = {
-            name: value.to(device)
+            name: _exactest(value, device).to(device)
             for name, value in vars(self).items()
             if isinstance(value, Tensor)
         }
@@ -171,7 +180,27 @@ def batch_pairs(
         batch,
         mismatched_M=torch.tensor(mismatched, dtype=torch.long),
         token_weights_ST=_token_weights(pairs) if with_rejected else None,
+        reference_logps_SK=_reference_logps(pairs) if with_rejected else None,
+        reference_weights_PK=_table(pair.reference_weights for pair in pairs)
+        if with_rejected
+        else None,
     )
+
+
+def _reference_logps(pairs: list[EncodedPair]) -> Tensor | None:
+    chosen = [pair.chosen_reference_logps for pair in pairs]
+    return _table(chosen + [pair.rejected_reference_logps for pair in pairs])
+
+
+def _table(rows: Iterable[tuple[float, ...] | None]) -> Tensor | None:
+    rows = list(rows)
+    return None if not rows or None in rows else torch.tensor(rows, dtype=torch.float64)
+
+
+def _exactest(tensor: Tensor, device: torch.device) -> Tensor:
+    # MPS has no float64.
+    is_too_wide = device.type == "mps" and tensor.dtype == torch.float64
+    return tensor.float() if is_too_wide else tensor
 
 
 def _token_weights(pairs: list[EncodedPair]) -> Tensor | None:

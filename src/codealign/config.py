@@ -51,21 +51,32 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
-class ModelConfig(Section):
-    """Which policy, in which precision, with or without an adapter."""
+class LanguageModel(Section):
+    """Which weights, in which precision, and how they read text."""
 
-    model_name_or_path: str = "kata"
+    model_name_or_path: str
     """A directory, a Hub id, or `kata`: the small policy shipped with the package."""
     revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Weights' type. `auto`: bfloat16 where the accelerator has it, float32 on a CPU."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    attn_implementation: str | None = None
-    """Passed to transformers; None lets it choose."""
     trust_remote_code: bool = False
     chat_template: Literal["auto", "always", "never"] = "auto"
     """`auto`: a tokenizer that has a chat template gets its prompts as one user message."""
     system_prompt: str | None = None
+
+
+class ReferenceConfig(LanguageModel):
+    """A model that the policy is held near to, beside its own first weights."""
+
+
+class ModelConfig(LanguageModel):
+    """Which policy, in which precision, with or without an adapter."""
+
+    model_name_or_path: str = "kata"
+    """A directory, a Hub id, or `kata`: the small policy shipped with the package."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    attn_implementation: str | None = None
+    """Passed to transformers; None lets it choose."""
     gradient_checkpointing: bool = False
     use_peft: bool = False
     """Train a LoRA adapter; the reference is the base with the adapter off."""
@@ -583,6 +594,101 @@ class AOTUnpaired(LogRatioSection):
     kind: Literal["aot_unpaired"] = "aot_unpaired"
 
 
+class AdaptiveClipping(Section):
+    """ε⁺ + ε⁻ = `epsilon`, shared out by how unlikely the sides are (the paper's)."""
+
+    kind: Literal["adaptive"] = "adaptive"
+    epsilon: Positive = 0.1
+    """ε_max of the paper's code: a share of the own reference's log-prob."""
+
+
+class FixedClipping(Section):
+    """ε⁺ = ε⁻ = `epsilon`."""
+
+    kind: Literal["fixed"] = "fixed"
+    epsilon: Positive = 0.1
+    """A share of the own reference's log-prob."""
+
+
+class NoClipping(Section):
+    """References as they are: the least likely one then nearly decides the harmonic mean."""
+
+    kind: Literal["none"] = "none"
+
+
+Clipping = Annotated[AdaptiveClipping | FixedClipping | NoClipping, Field(discriminator="kind")]
+
+
+class PerPairWeights(Section):
+    """By how clearly a reference tells the sides of the very pair apart (ARWC, the paper's)."""
+
+    kind: Literal["per_pair"] = "per_pair"
+    length_normalised: bool = False
+    """Of log-probs per token, as arXiv 2512.10040's weights are; the paper's are of whole completions."""
+    swap_alpha: bool = False
+    """Give each of two references the other one's weight, as the released code does."""
+
+
+class ValidationWeights(Section):
+    """By how clearly a reference tells sides apart on pairs that are not trained on (arXiv 2512.10040)."""
+
+    kind: Literal["validation"] = "validation"
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    """Of the prompts, set aside with all their pairs; a tenth is our choice."""
+
+
+class FixedWeights(Section):
+    """The same for every pair."""
+
+    kind: Literal["fixed"] = "fixed"
+    alphas: Annotated[list[Annotated[float, Field(ge=0.0)]], Field(min_length=2)]
+    """The own reference's, then one for each of `references`; they sum to 1."""
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> FixedWeights:
+        if abs(sum(self.alphas) - 1) > 1e-6:
+            raise ValueError(f"alphas sum to {sum(self.alphas):g}: give numbers that sum to 1")
+        return self
+
+
+ReferenceWeights = Annotated[
+    PerPairWeights | ValidationWeights | FixedWeights, Field(discriminator="kind")
+]
+
+
+class MRPO(LogRatioSection):
+    """DPO against several references as one (arXiv 2405.16388)."""
+
+    kind: Literal["mrpo"] = "mrpo"
+    references: Annotated[list[ReferenceConfig], Field(min_length=1)]
+    """Besides the policy's own first weights, which come first everywhere."""
+    combine: Literal["harmonic", "geometric", "multi_dpo"] = "harmonic"
+    """`harmonic` is the paper's, `geometric` exact for a weighted sum of KLs, `multi_dpo` a weighted sum of losses."""
+    clipping: Clipping = AdaptiveClipping()
+    """Of the other references to a neighbourhood of the own one (CTRO)."""
+    weights: ReferenceWeights = PerPairWeights()
+
+    @model_validator(mode="after")
+    def _a_weight_for_each_reference(self) -> MRPO:
+        num_references = 1 + len(self.references)
+        if isinstance(self.weights, FixedWeights) and len(self.weights.alphas) != num_references:
+            raise ValueError(
+                f"weights.alphas has {len(self.weights.alphas)} numbers and there are {num_references} "
+                "references, the policy's own first: give one for each"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _swapped_as_released(self) -> MRPO:
+        swapped = isinstance(self.weights, PerPairWeights) and self.weights.swap_alpha
+        if swapped and (len(self.references) != 1 or self.combine != "harmonic"):
+            raise ValueError(
+                "weights.swap_alpha is the released code's, which has one more reference and swaps for "
+                "combine: harmonic alone: give that, or leave swap_alpha out"
+            )
+        return self
+
+
 class SimPO(Section):
     """The margin of log-probs per token, without a reference (arXiv 2405.14734)."""
 
@@ -670,7 +776,7 @@ class TISDPO(Section):
     adapter (use_peft) and a forward of the reference."""
 
 
-OfPairs = OfLogRatios | LDDPO | TISDPO | KTO | RPO | SimPO | ORPO
+OfPairs = OfLogRatios | LDDPO | TISDPO | KTO | RPO | MRPO | SimPO | ORPO
 """Objectives that read pairs and weigh them by `weight`."""
 
 

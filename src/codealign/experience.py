@@ -176,9 +176,9 @@ class EncodedPairs(NamedTuple):
             for ids in pair[:3]:
                 digest.update(array("q", (len(ids), *ids)).tobytes())
             digest.update(array("d", (pair.weight,)).tobytes())
-            for weights in (pair.chosen_weights, pair.rejected_weights):
-                if weights is not None:
-                    digest.update(array("d", (len(weights), *weights)).tobytes())
+            for numbers in pair[4:]:
+                if numbers is not None:
+                    digest.update(array("d", (len(numbers), *numbers)).tobytes())
         return digest.hexdigest()[:16]
 
     def with_distinct_chosen(self) -> EncodedPairs:
@@ -198,7 +198,8 @@ def encode_pairs(policy: Policy, pairs: Sequence[Pair], max_length: int | None) 
     `identical` (both sides the same ids), `empty` (nothing to predict, or nothing to predict from).
 
     Raises:
-        DataError: ids that the model does not have, or a weight that is negative or not a number.
+        DataError: ids that the model does not have, a weight that is negative or not a number, or columns of
+            references that are not one number each.
     """
     kept: list[EncodedPair] = []
     left_out: Counter[str] = Counter()
@@ -207,6 +208,7 @@ def encode_pairs(policy: Policy, pairs: Sequence[Pair], max_length: int | None) 
             kept.append(encoded)
         else:
             left_out[reason] += 1
+    _check_references_agree(kept)
     return EncodedPairs(kept, left_out)
 
 
@@ -218,25 +220,36 @@ def encode_each(
     limit = min(limits, default=math.inf)
     for number, pair in enumerate(pairs):
         encoded = _encode_pair(policy, pair)
-        _check_pair(encoded, policy, where=f"pair {number} ({pair.task_id or 'no task_id'})")
+        where = f"pair {number} ({pair.task_id or 'no task_id'})"
+        _check_pair(encoded, policy, where)
+        _check_references(encoded, where)
         yield encoded, _reason_to_leave_out(encoded, limit)
 
 
 def _encode_pair(policy: Policy, pair: Pair) -> EncodedPair:
     prompt, prompt_ids = pair.prompt_messages or pair.prompt, pair.prompt_ids
-    sides = []
-    for ids, text in ((pair.chosen_ids, pair.chosen), (pair.rejected_ids, pair.rejected)):
+    sides: list[TokenIds] = []
+    for side, ids, text in (
+        ("chosen", pair.chosen_ids, pair.chosen),
+        ("rejected", pair.rejected_ids, pair.rejected),
+    ):
         if ids is None:
             encoded = policy.encode_pair_text(prompt, text)
-            ids, prompt_ids = encoded.completion_ids, prompt_ids or encoded.prompt_ids
+            prompt_ids = prompt_ids or encoded.prompt_ids
+            # What the length limit cut has no EOS: the model wrote none.
+            was_cut = (pair.model_extra or {}).get(f"{side}_finish_reason") == "length"
+            ids = encoded.completion_ids[:-1] if was_cut else encoded.completion_ids
         sides.append(tuple(ids))
     if prompt_ids is None:
         prompt_ids = policy.encode_prompt(prompt)
-    weights = (
-        None if each is None else tuple(each)
-        for each in (pair.chosen_weights, pair.rejected_weights)
+    columns = [getattr(pair, name) for name in EncodedPair._fields[4:]]
+    return EncodedPair(
+        tuple(prompt_ids),
+        sides[0],
+        sides[1],
+        pair.weight,
+        *(None if numbers is None else tuple(numbers) for numbers in columns),
     )
-    return EncodedPair(tuple(prompt_ids), sides[0], sides[1], pair.weight, *weights)
 
 
 def _check_pair(pair: EncodedPair, policy: Policy, where: str) -> None:
@@ -263,6 +276,49 @@ def _check_pair(pair: EncodedPair, policy: Policy, where: str) -> None:
                 where=where,
                 cure=f"compute them from {side}_ids, EOS included, or remove them",
             )
+
+
+def _check_references(pair: EncodedPair, where: str) -> None:
+    chosen, rejected = pair.chosen_reference_logps, pair.rejected_reference_logps
+    weights = pair.reference_weights
+    if chosen is None and rejected is None and weights is None:
+        return
+    cure = "compute the reference columns for the references of train.objective, or remove them all"
+    if chosen is None or rejected is None or len(chosen) != len(rejected):
+        raise DataError(
+            "chosen_reference_logps and rejected_reference_logps are not one number a side for each reference",
+            where=where,
+            cure=cure,
+        )
+    if not all(-math.inf < logp <= 0 for logp in (*chosen, *rejected)):
+        raise DataError(
+            "chosen_reference_logps or rejected_reference_logps has a number that is no log-probability: "
+            "they are finite and at most 0",
+            where=where,
+            cure=cure,
+        )
+    if weights is not None and not (
+        len(weights) == 1 + len(chosen)
+        and all(weight >= 0 for weight in weights)
+        and abs(sum(weights) - 1) < 1e-6
+    ):
+        raise DataError(
+            f"reference_weights are not {1 + len(chosen)} numbers of 0 or more that sum to 1, the policy's own "
+            "reference first",
+            where=where,
+            cure=cure,
+        )
+
+
+def _check_references_agree(pairs: Sequence[EncodedPair]) -> None:
+    columns = [pair.chosen_reference_logps for pair in pairs]
+    numbers = {len(logps) for logps in columns if logps is not None}
+    if len(numbers) > 1:
+        raise DataError(
+            f"some pairs have log-probs of {min(numbers)} references and others of {max(numbers)}",
+            where="chosen_reference_logps",
+            cure="give the pairs of one run the columns of the same references",
+        )
 
 
 def _reason_to_leave_out(pair: EncodedPair, limit: float) -> str | None:

@@ -207,6 +207,12 @@ class Pair(Record):
     chosen_weights: list[float] | None = None
     rejected_weights: list[float] | None = None
     """One for each token of `chosen_ids` or `rejected_ids`, for objectives that weigh tokens."""
+    chosen_reference_logps: list[float] | None = None
+    rejected_reference_logps: list[float] | None = None
+    """log π_k of a side (nats, over its tokens and EOS as reference k's tokenizer writes them), one for each reference
+    but the policy's own, in the order of `train.objective.references`."""
+    reference_weights: list[float] | None = None
+    """α_k of every reference, the policy's own first; they sum to 1."""
     weight: float = 1.0
 
     def sides(self) -> tuple[Labelled, Labelled]:

@@ -26,6 +26,7 @@ from codealign.objectives.margins import (
     RobustDPOObjective,
 )
 from codealign.objectives.minor import MinorDPOObjective, MinorSFTObjective
+from codealign.objectives.mrpo import MRPOObjective
 from codealign.objectives.per_token import (
     DPONormObjective,
     IPONormObjective,
@@ -63,6 +64,7 @@ OBJECTIVES: dict[type[config.Section], Callable[[Any], Objective]] = {
     config.MinorDPO: MinorDPOObjective,
     config.KTO: KTOObjective,
     config.RPO: RPOObjective,
+    config.MRPO: MRPOObjective,
     config.AOT: AOTObjective,
     config.AOTUnpaired: AOTUnpairedObjective,
     config.SimPO: SimPOObjective,

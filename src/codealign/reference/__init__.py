@@ -1,16 +1,24 @@
-"""What the reference says of each program: computed once, remembered per token on disk, shared by all runs.
+"""What references say of each program: computed once, remembered per token on disk, shared by all runs.
 
 cache = ReferenceCache(policy, reference_dir() / policy.reference_hash())
 cache.fill(batches)                              # before the first update
 logps_NT = cache.token_logps(batch)
 
-other = other_reference(ModelConfig(model_name_or_path="…"), policy, batches, reference_dir())
-logps_NTK = reference_columns([cache, other], batch)
+other = ReferenceConfig(model_name_or_path="…")  # with a tokenizer of its own
+chosen, rejected = other_reference_logps(other, [PairText(prompt, y1, y2)], policy, reference_dir())[0]
 """
 
 from __future__ import annotations
 
-from codealign.reference.cache import ReferenceCache, reference_columns, reference_dir
-from codealign.reference.others import other_reference
+from codealign.reference.cache import ReferenceCache, reference_dir
+from codealign.reference.others import PairText, other_reference_logps
+from codealign.reference.sums import PairLogps, pair_logps
 
-__all__ = ["ReferenceCache", "other_reference", "reference_columns", "reference_dir"]
+__all__ = [
+    "PairLogps",
+    "PairText",
+    "ReferenceCache",
+    "other_reference_logps",
+    "pair_logps",
+    "reference_dir",
+]

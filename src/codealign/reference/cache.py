@@ -11,7 +11,7 @@ is looked up in another batch than it was computed in has a log-ratio of about 1
 bfloat16. `fill` with the batches of the first epoch makes the first steps exact, where no run before has
 computed their programs in other batches.
 
-Axes: N completions, T completion tokens, K references.
+Axes: N completions, T completion tokens.
 """
 
 from __future__ import annotations
@@ -116,11 +116,6 @@ class ReferenceCache:
             for row_T, ids in zip(logps_NT, batch.completions, strict=True)
         ]
         self._store.add(keys, rows)
-
-
-def reference_columns(references: Sequence[ReferenceCache], batch: Batch) -> Tensor:
-    """[N, T, K]: `token_logps` of each of the K references."""
-    return torch.stack([reference.token_logps(batch) for reference in references], dim=-1)
 
 
 def _keys(batch: Batch) -> list[bytes]:

@@ -1,76 +1,113 @@
 """Another model as a reference, and never two models in memory: the policy's weights wait on disk meanwhile.
 
 Promises: the policy has its weights back, bit for bit, whatever happens; the other model is gone from memory
-before they come. Both models must read the same token ids: another vocabulary is refused.
+before they come. The other model reads a pair's text with its own tokenizer and chat template, so its token ids are
+its own, and what comes of a pair are log-probs of whole sides. Nothing is computed twice: what it says is kept as what
+the first reference says is, under the hash of its weights.
 
-Not promised: speed. The other model is loaded each time, to be sure of its weights, also where the cache
-knows everything that it would say.
+Not promised: speed where everything is known. The other model is loaded each time, since its weights alone tell which
+store is its. A path or a file's date would tell sooner, and wrongly after an edit.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from codealign.batches import Batch
-from codealign.config import ModelConfig
-from codealign.errors import ModelError, StorageError
+from codealign.batches import EncodedPair, TokenIds
+from codealign.config import ModelConfig, ReferenceConfig
+from codealign.errors import StorageError
 from codealign.policy import Policy, load_policy
 from codealign.reference.cache import ReferenceCache
+from codealign.reference.sums import TOKENS_PER_FORWARD, PairLogps, pair_logps
 
 
-def other_reference(
-    model: ModelConfig, policy: Policy, batches: Iterable[Batch], root: Path
-) -> ReferenceCache:
-    """What another model says of `batches`, computed where the cache does not know it.
+class PairText(NamedTuple):
+    """A pair as text, for any tokenizer.
+
+    `problem_prompt` is in no chat template. A side that has not `ended` was cut, by a length limit or a stop string: its
+    model wrote no EOS, and none is added.
+    """
+
+    problem_prompt: str
+    chosen: str
+    rejected: str
+    chosen_ended: bool = True
+    rejected_ended: bool = True
+
+
+def other_reference_logps(
+    model: ReferenceConfig,
+    texts: Sequence[PairText],
+    policy: Policy | None,
+    root: Path,
+    *,
+    max_tokens: int = TOKENS_PER_FORWARD,
+) -> list[PairLogps | None]:
+    """What another model says of pairs, computed where its store does not know it.
 
     Call it before `policy.distribute` or `policy.shard`.
 
     Args:
-        model: the reference. It is loaded on the policy's device, alone.
-        policy: whose ids the batches hold.
+        model: the reference. It is loaded alone, on the policy's device.
+        policy: whose weights make room meanwhile. None: no policy is loaded.
         root: of all references: `reference_dir()`.
+        max_tokens: of a forward.
+
+    Returns:
+        Of each pair in order; None where a side has no token, or is longer with its prompt than the model's window.
 
     Raises:
-        ModelError: it can't be loaded, or has another vocabulary.
+        ModelError: it can't be loaded.
         StorageError: no room for the policy's weights, or for the log-probs, in `root`.
     """
-    with _weights_on_disk(policy, root):
-        directory = _fill_alone(model, policy, batches, root)
+    device = None if policy is None else policy.device
+    with contextlib.nullcontext() if policy is None else _weights_on_disk(policy, root):
+        found = _ask(model, texts, device, root, max_tokens)
         gc.collect()  # models are full of cycles, and this one must be gone
-    return ReferenceCache(None, directory)
+    return found
 
 
-def _fill_alone(model: ModelConfig, policy: Policy, batches: Iterable[Batch], root: Path) -> Path:
-    reference = load_policy(model, device=policy.device)
-    _check_vocabulary(policy, reference)
-    directory = root / reference.reference_hash()
-    ReferenceCache(reference, directory).fill(batches)
-    return directory
+def _ask(
+    model: ReferenceConfig,
+    texts: Sequence[PairText],
+    device: torch.device | None,
+    root: Path,
+    max_tokens: int,
+) -> list[PairLogps | None]:
+    reference = load_policy(ModelConfig(**model.model_dump()), device=device)
+    encoded = [_encode(reference, text) for text in texts]
+    window = math.inf if reference.max_positions is None else reference.max_positions
+    fitting = [i for i, pair in enumerate(encoded) if all(pair[:3]) and pair.num_tokens <= window]
+    cache = ReferenceCache(reference, root / reference.reference_hash())
+    logps = pair_logps(cache, [encoded[i] for i in fitting], max_tokens)
+    known = dict(zip(fitting, logps, strict=True))
+    return [known.get(i) for i in range(len(texts))]
 
 
-def _check_vocabulary(policy: Policy, reference: Policy) -> None:
-    ours, theirs = (each.tokenizer.get_vocab() for each in (policy, reference))
-    # What no model has a row for (Qwen's tokenizers have such tokens) is in no batch.
-    ours = {token: i for token, i in ours.items() if i < policy.vocab_size}
-    differing = sorted((i, token) for token, i in ours.items() if theirs.get(token) != i)
-    if not differing and max(ours.values()) < reference.vocab_size:
-        return
-    reason = (
-        f"token {differing[0][0]} is {differing[0][1]!r} to the policy alone, and {len(differing) - 1} more differ"
-        if differing
-        else f"it has {reference.vocab_size} tokens, the policy {len(ours)}"
+def _encode(reference: Policy, text: PairText) -> EncodedPair:
+    prompt_ids, chosen_ids = _encode_side(
+        reference, text.problem_prompt, text.chosen, text.chosen_ended
     )
-    raise ModelError(
-        f"this reference reads token ids otherwise than the policy: {reason}",
-        where=reference.name,
-        cure="choose a reference of the same family, with the policy's own tokenizer",
+    _, rejected_ids = _encode_side(
+        reference, text.problem_prompt, text.rejected, text.rejected_ended
     )
+    return EncodedPair(prompt_ids, chosen_ids, rejected_ids)
+
+
+def _encode_side(
+    reference: Policy, problem_prompt: str, completion: str, ended: bool
+) -> tuple[TokenIds, TokenIds]:
+    encoded = reference.encode_pair_text(problem_prompt, completion)
+    ids = encoded.completion_ids if ended else encoded.completion_ids[:-1]
+    return tuple(encoded.prompt_ids), tuple(ids)
 
 
 @contextlib.contextmanager
