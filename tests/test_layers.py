@@ -47,6 +47,7 @@ LAYERS: list[set[str]] = [
         "experience",
         "contrast",
         "packing",
+        "reference_logps",
         "training",
         "launching",
         "checkpoint",

@@ -682,7 +682,7 @@ def test_the_policy_has_its_weights_again_whatever_happens(path, other_path, tmp
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(others, "pair_logps", killed)
+    monkeypatch.setattr(others, "summed_logps", killed)
     model = ReferenceConfig(model_name_or_path=other_path)
     with pytest.raises(KeyboardInterrupt):
         other_reference_logps(model, TEXTS, policy, tmp_path)

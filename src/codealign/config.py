@@ -52,7 +52,7 @@ class Section(BaseModel):
 
 
 class LanguageModel(Section):
-    """Which weights, in which precision, and how they read text."""
+    """Which weights, in which precision, and how they are given text."""
 
     model_name_or_path: str
     """A directory, a Hub id, or `kata`: the small policy shipped with the package."""

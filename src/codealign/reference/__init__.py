@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from codealign.reference.cache import ReferenceCache, reference_dir
 from codealign.reference.others import PairText, other_reference_logps
-from codealign.reference.sums import PairLogps, pair_logps
+from codealign.reference.sums import PairLogps, summed_logps
 
 __all__ = [
     "PairLogps",
     "PairText",
     "ReferenceCache",
     "other_reference_logps",
-    "pair_logps",
     "reference_dir",
+    "summed_logps",
 ]

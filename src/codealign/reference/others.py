@@ -26,7 +26,7 @@ from codealign.config import ModelConfig, ReferenceConfig
 from codealign.errors import StorageError
 from codealign.policy import Policy, load_policy
 from codealign.reference.cache import ReferenceCache
-from codealign.reference.sums import TOKENS_PER_FORWARD, PairLogps, pair_logps
+from codealign.reference.sums import TOKENS_PER_FORWARD, PairLogps, summed_logps
 
 
 class PairText(NamedTuple):
@@ -87,7 +87,7 @@ def _ask(
     window = math.inf if reference.max_positions is None else reference.max_positions
     fitting = [i for i, pair in enumerate(encoded) if all(pair[:3]) and pair.num_tokens <= window]
     cache = ReferenceCache(reference, root / reference.reference_hash())
-    logps = pair_logps(cache, [encoded[i] for i in fitting], max_tokens)
+    logps = summed_logps(cache, [encoded[i] for i in fitting], max_tokens)
     known = dict(zip(fitting, logps, strict=True))
     return [known.get(i) for i in range(len(texts))]
 

@@ -24,7 +24,7 @@ class PairLogps(NamedTuple):
     rejected: float
 
 
-def pair_logps(
+def summed_logps(
     cache: ReferenceCache, pairs: Sequence[EncodedPair], max_tokens: int = TOKENS_PER_FORWARD
 ) -> list[PairLogps]:
     """Of each pair, in order; what the cache lacks is computed and saved first.
