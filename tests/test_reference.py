@@ -584,13 +584,11 @@ def test_another_model_reads_the_text_with_its_own_tokenizer_and_template(
 ):
     ours, theirs = load(path), load(other_path)
     for text in TEXTS:
-        assert ours.encode_prompt(text.problem_prompt) != theirs.encode_prompt(text.problem_prompt)
+        assert ours.encode_prompt(text.prompt) != theirs.encode_prompt(text.prompt)
     model = ReferenceConfig(model_name_or_path=other_path)
     found = other_reference_logps(model, TEXTS, ours, tmp_path, max_tokens=150)
     for text, logps in zip(TEXTS, found, strict=True):
-        wanted = [
-            plain_logp(other_path, text.problem_prompt, s) for s in (text.chosen, text.rejected)
-        ]
+        wanted = [plain_logp(other_path, text.prompt, s) for s in (text.chosen, text.rejected)]
         assert logps == pytest.approx(tuple(wanted), abs=1e-4)
     plain = ReferenceConfig(model_name_or_path=other_path, chat_template="never")
     without = other_reference_logps(plain, TEXTS, ours, tmp_path)
@@ -603,8 +601,8 @@ def test_a_side_that_was_cut_gets_no_end(other_path, tmp_path):
     [found] = other_reference_logps(model, [text], None, tmp_path)
     assert found == pytest.approx(
         (
-            plain_logp(other_path, text.problem_prompt, text.chosen),
-            plain_logp(other_path, text.problem_prompt, text.rejected, ended=False),
+            plain_logp(other_path, text.prompt, text.chosen),
+            plain_logp(other_path, text.prompt, text.rejected, ended=False),
         ),
         abs=1e-4,
     )

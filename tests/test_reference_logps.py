@@ -46,10 +46,9 @@ def section_of(paths: list[str], **options) -> MRPO:
 
 
 def annotate(paths, root: Path, pairs=PAIRS, *, policy=None, seed=0, **options) -> AnnotatedPairs:
-    policy = policy or load(paths[0])
-    return annotate_with_references(
-        policy, pairs, PROMPTS, section_of(paths, **options), root, seed
-    )
+    prompts = [PROMPTS[pair.task_id] for pair in pairs]
+    section = section_of(paths, **options)
+    return annotate_with_references(policy or load(paths[0]), pairs, prompts, section, root, seed)
 
 
 def plain_logp(policy: Policy, prompt: str, completion: str, *, ended: bool = True) -> float:
@@ -174,11 +173,20 @@ def test_what_a_reference_or_the_policy_can_t_read_is_left_out_and_counted(paths
     assert found.left_out == {"too_long_for_a_reference": 1, "too_long": 1, "identical": 1}
 
 
-@pytest.mark.parametrize("task_id", [None, "unknown"])
-def test_a_pair_of_an_unknown_problem_is_an_error(paths, tmp_path, task_id):
-    pair = PAIRS[0].model_copy(update={"task_id": task_id})
-    with pytest.raises(DataError, match="its problem's prompt is unknown"):
-        annotate(paths, tmp_path, [pair])
+def test_messages_go_through_each_reference_s_own_template(paths, tmp_path):
+    """A pair that was written elsewhere, with ids; the second reference has no template and says so."""
+    policy, messages = load(paths[0]), [{"role": "system", "content": "Be terse."}]
+    messages.append({"role": "user", "content": PAIRS[0].prompt})
+    ids = {"prompt_ids": [7, 8], "chosen_ids": [9, 10, 0], "rejected_ids": [11, 0]}
+    pair = PAIRS[0].model_copy(update=ids)
+    chat = MRPO(references=[ReferenceConfig(model_name_or_path=paths[1])])
+    [found] = annotate_with_references(policy, [pair], [messages], chat, tmp_path, 0).pairs
+    text = policy.decode([9, 10])
+    assert found.chosen_reference_logps == [
+        pytest.approx(plain_logp(load(paths[1]), messages, text), abs=1e-4)
+    ]
+    with pytest.raises(DataError, match="a prompt of 2 messages, and this model is not read"):
+        annotate_with_references(policy, [pair], [messages], section_of(paths), tmp_path, 0)
 
 
 # ------------------------------------------------------------------ weights by validation

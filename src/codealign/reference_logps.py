@@ -10,21 +10,20 @@ Axes: P pairs, K references, the policy's own first.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from codealign.batches import EncodedPair, TokenIds
+from codealign.batches import EncodedPair
 from codealign.config import MRPO, ValidationWeights
 from codealign.errors import DataError
 from codealign.experience import encode_each
 from codealign.objectives.mrpo import Sides, validation_weights
 from codealign.policy import Policy
-from codealign.records import Pair
+from codealign.records import Message, Pair, content_hash
 from codealign.reference import (
     PairLogps,
     PairText,
@@ -56,7 +55,7 @@ class _Row(NamedTuple):
 def annotate_with_references(
     policy: Policy,
     pairs: Sequence[Pair],
-    problem_prompts: Mapping[str, str],
+    prompts: Sequence[str | Sequence[Message]],
     section: MRPO,
     root: Path,
     seed: int,
@@ -69,16 +68,17 @@ def annotate_with_references(
     Args:
         policy: at its first weights, before `distribute` or `shard`. It has them again afterwards, bit for bit.
         pairs: with token ids where a sampler gave them.
-        problem_prompts: the problem's own prompt, in no chat template, of each `task_id`.
+        prompts: of each pair, the problem's own text or messages, to which no chat template has been applied; a
+            pair's `prompt` may have been through the policy's.
         root: of all references: `reference_dir()`.
         seed: of which prompts are set aside.
 
     Raises:
-        DataError: a pair that can't be read, one of an unknown problem, or fewer than two prompts for validation.
+        DataError: a pair that can't be read, or fewer than two prompts for validation.
         ModelError: a reference can't be loaded.
         StorageError: no room in `root`.
     """
-    rows, left_out = _readable(policy, pairs, problem_prompts)
+    rows, left_out = _readable(policy, pairs, prompts)
     texts = [row.text for row in rows]
     columns = [other_reference_logps(each, texts, policy, root) for each in section.references]
     known = [
@@ -96,62 +96,44 @@ def annotate_with_references(
 
 
 def _readable(
-    policy: Policy, pairs: Sequence[Pair], problem_prompts: Mapping[str, str]
+    policy: Policy, pairs: Sequence[Pair], prompts: Sequence[str | Sequence[Message]]
 ) -> tuple[list[_Row], Counter[str]]:
     rows: list[_Row] = []
     left_out: Counter[str] = Counter()
-    for pair, (encoded, reason) in zip(pairs, encode_each(policy, pairs, None), strict=True):
-        problem_prompt = problem_prompts.get(pair.task_id or "")
-        if problem_prompt is None:
-            raise DataError(
-                "its problem's prompt is unknown, and a reference can't read the policy's chat template",
-                where=f"a pair of {pair.task_id or 'no task_id'}",
-                cure="give pairs the task_id of a problem that is there",
-            )
+    each = zip(pairs, prompts, encode_each(policy, pairs, None), strict=True)
+    for pair, prompt, (encoded, reason) in each:
         if reason is None:
-            rows.append(_Row(pair, encoded, _text(policy, pair, encoded, problem_prompt)))
+            rows.append(_Row(pair, encoded, _text(policy, pair, encoded, prompt)))
         else:
             left_out[reason] += 1
     return rows, left_out
 
 
-def _text(policy: Policy, pair: Pair, encoded: EncodedPair, problem_prompt: str) -> PairText:
+def _text(
+    policy: Policy, pair: Pair, encoded: EncodedPair, prompt: str | Sequence[Message]
+) -> PairText:
     # What the ids say: with a stop string they go further than the completion's text does.
     chosen, rejected = (
         text if ids is None else continuation_text(policy.tokenizer, encoded.prompt_ids, ids)
         for text, ids in ((pair.chosen, pair.chosen_ids), (pair.rejected, pair.rejected_ids))
     )
-    return PairText(
-        problem_prompt,
-        chosen,
-        rejected,
-        _has_ended(policy, encoded.chosen_ids),
-        _has_ended(policy, encoded.rejected_ids),
-    )
-
-
-def _has_ended(policy: Policy, ids: TokenIds) -> bool:
-    return ids[-1] in policy.stop_ids
+    ended = (ids[-1] in policy.stop_ids for ids in (encoded.chosen_ids, encoded.rejected_ids))
+    return PairText(prompt, chosen, rejected, *ended)
 
 
 def _set_aside(rows: Sequence[_Row], share: float, seed: int) -> tuple[list[_Row], list[_Row]]:
     """The rows of `share` of the prompts (one at least), and the others; the same whatever their order."""
-    prompts = sorted(
-        {row.text.problem_prompt for row in rows},
-        key=lambda prompt: hashlib.sha256(
-            f"{seed}:{prompt}".encode(errors="surrogatepass")
-        ).digest(),
-    )
-    if len(prompts) < 2:
+    drawn = [content_hash([seed, row.text.prompt]) for row in rows]
+    order = sorted(set(drawn))
+    if len(order) < 2:
         raise DataError(
-            f"{len(prompts)} prompts have pairs, and validation must set one aside",
+            f"{len(order)} prompts have pairs, and validation must set one aside",
             where="train.objective.weights.kind: validation",
             cure="collect pairs of more problems, or choose kind: per_pair",
         )
-    count = min(max(1, round(share * len(prompts))), len(prompts) - 1)
-    chosen = set(prompts[:count])
-    validation = [row for row in rows if row.text.problem_prompt in chosen]
-    return validation, [row for row in rows if row.text.problem_prompt not in chosen]
+    first = set(order[: min(max(1, round(share * len(order))), len(order) - 1)])
+    validation = [row for row, each in zip(rows, drawn, strict=True) if each in first]
+    return validation, [row for row, each in zip(rows, drawn, strict=True) if each not in first]
 
 
 def _weights(policy: Policy, rows: Sequence[_Row], root: Path) -> list[float]:

@@ -25,6 +25,7 @@ from codealign.batches import EncodedPair, TokenIds
 from codealign.config import ModelConfig, ReferenceConfig
 from codealign.errors import StorageError
 from codealign.policy import Policy, load_policy
+from codealign.records import Message
 from codealign.reference.cache import ReferenceCache
 from codealign.reference.sums import TOKENS_PER_FORWARD, PairLogps, summed_logps
 
@@ -32,11 +33,11 @@ from codealign.reference.sums import TOKENS_PER_FORWARD, PairLogps, summed_logps
 class PairText(NamedTuple):
     """A pair as text, for any tokenizer.
 
-    `problem_prompt` is in no chat template. A side that has not `ended` was cut, by a length limit or a stop string: its
+    `prompt` is the problem's, in no chat template: a text, or messages. A side that has not `ended` was cut, by a length limit or a stop string: its
     model wrote no EOS, and none is added.
     """
 
-    problem_prompt: str
+    prompt: str | Sequence[Message]
     chosen: str
     rejected: str
     chosen_ended: bool = True
@@ -66,6 +67,7 @@ def other_reference_logps(
 
     Raises:
         ModelError: it can't be loaded.
+        DataError: a prompt of several messages, and it has no chat template for them.
         StorageError: no room for the policy's weights, or for the log-probs, in `root`.
     """
     device = None if policy is None else policy.device
@@ -93,19 +95,15 @@ def _ask(
 
 
 def _encode(reference: Policy, text: PairText) -> EncodedPair:
-    prompt_ids, chosen_ids = _encode_side(
-        reference, text.problem_prompt, text.chosen, text.chosen_ended
-    )
-    _, rejected_ids = _encode_side(
-        reference, text.problem_prompt, text.rejected, text.rejected_ended
-    )
+    prompt_ids, chosen_ids = _encode_side(reference, text.prompt, text.chosen, text.chosen_ended)
+    _, rejected_ids = _encode_side(reference, text.prompt, text.rejected, text.rejected_ended)
     return EncodedPair(prompt_ids, chosen_ids, rejected_ids)
 
 
 def _encode_side(
-    reference: Policy, problem_prompt: str, completion: str, ended: bool
+    reference: Policy, prompt: str | Sequence[Message], completion: str, ended: bool
 ) -> tuple[TokenIds, TokenIds]:
-    encoded = reference.encode_pair_text(problem_prompt, completion)
+    encoded = reference.encode_pair_text(prompt, completion)
     ids = encoded.completion_ids if ended else encoded.completion_ids[:-1]
     return tuple(encoded.prompt_ids), tuple(ids)
 
