@@ -28,9 +28,9 @@ from codealign.report.browser import (
 )
 from codealign.report.curves import MAX_POINTS, curves
 from codealign.report.findings import tone_of
+from codealign.report.html import TEMPLATES_DIR
 from codealign.report.movement import Rate, level_of, movement, natural_key, rates
 from codealign.report.numbers import duration, points
-from codealign.report.page import TEMPLATES_DIR
 from codealign.report.vendored import VENDOR_DIR, read_manifest, sha256, vendored_text
 from tests.browser import Browser, chromium_path
 from tests.report_fixture import make_pair, make_report_data

@@ -97,7 +97,7 @@ def write_run_report(run: Run, summary: Mapping[str, Any]) -> Path:
     data = ReportData(
         config=run.config.model_dump(mode="json"),
         summary=dict(summary),
-        metrics=_rows_of(run.path / "metrics.jsonl"),
+        metrics=rows_of(run.path / "metrics.jsonl"),
         base_greedy=eval_verdicts(run, "base")[0],
         base_sampled=eval_verdicts(run, "base")[1],
         aligned_greedy=eval_verdicts(run, "aligned")[0],
@@ -105,7 +105,7 @@ def write_run_report(run: Run, summary: Mapping[str, Any]) -> Path:
         problems=list(run.heldout_problems.values()),
         pairs=run.stage("pairs").shards.read(Pair),
         pair_reasons={
-            row["task_id"]: row["reason"] for row in _rows_of(run.path / "pairs" / "reasons.jsonl")
+            row["task_id"]: row["reason"] for row in rows_of(run.path / "pairs" / "reasons.jsonl")
         },
     )
     path = run.path / "report.html"
@@ -113,7 +113,7 @@ def write_run_report(run: Run, summary: Mapping[str, Any]) -> Path:
     return path
 
 
-def _rows_of(path: Path) -> list[dict[str, Any]]:
+def rows_of(path: Path) -> list[dict[str, Any]]:
     """A JSON-lines file of the run; nothing where its stage has not come yet."""
     return [row for _, row in read_rows(path)] if path.exists() else []
 

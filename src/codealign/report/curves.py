@@ -9,7 +9,8 @@ Not promised: the exact value at a step of a thinned curve; metrics.jsonl has it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from codealign.report.data import finite
@@ -19,8 +20,15 @@ MAX_OTHER_CHARTS = 24
 SIGNIFICANT_DIGITS = 6
 
 
+LAST_STEPS = 5
+"""Rows at a run's end over which a last value is averaged: one batch says little."""
+
+
 class ChartSpec(NamedTuple):
-    """What one chart shows. `unit` is how the values are written: `number`, `percent` or `tiny`."""
+    """What one chart shows. `unit` is how the values are written: `number`, `percent` or `tiny`.
+
+    A key that ends in `/*` stands for every key that begins so.
+    """
 
     title: str
     keys: tuple[str, ...]
@@ -55,6 +63,43 @@ CHARTS = (
         ("rewards/accuracies",),
         "percent",
         "Share of pairs in which the chosen side has the higher reward.",
+    ),
+    ChartSpec(
+        "Terms of the loss",
+        ("loss/*",),
+        "number",
+        "Each term of a weighted sum, before its weight.",
+    ),
+    ChartSpec(
+        "Rejected sides still pushed down",
+        ("gate_open",),
+        "percent",
+        "MinorDPO: share of pairs whose rejected side is not yet less likely than at the start. "
+        "The others learn from their chosen side alone.",
+    ),
+    ChartSpec(
+        "Weight of pairs under the policy",
+        ("wpo_weight",),
+        "number",
+        "WPO: about 1 where both sides are what the policy would write itself, near 0 where it would not.",
+    ),
+    ChartSpec(
+        "Weight of each reference",
+        ("reference_weight/*",),
+        "number",
+        "MRPO: how much each reference counts, 0 being the policy's own start; they add up to 1.",
+    ),
+    ChartSpec(
+        "How far references may differ",
+        ("reference_epsilon/*",),
+        "number",
+        "MRPO: a reference's log-prob is clipped to within this share of the primary's.",
+    ),
+    ChartSpec(
+        "KL to the reference (nats)",
+        ("kl",),
+        "number",
+        "KTO's estimate, from completions of other prompts: it moves the point that counts as no reward.",
     ),
     ChartSpec("Learning rate", ("learning_rate",), "tiny", "As scheduled, with its warm-up."),
     ChartSpec("Gradient norm", ("grad_norm",), "number", "Before clipping."),
@@ -103,8 +148,9 @@ def curves(metrics: Sequence[Mapping[str, Any]], collapse_log_ratio: float | Non
         (row for row in metrics if finite(row.get("step")) is not None),
         key=lambda row: float(row["step"]),
     )
-    named = {key for spec in CHARTS for key in spec.keys}
-    other_keys = sorted({key for row in rows for key in row} - named - NOT_CURVES)
+    present = {key for row in rows for key in row}
+    named = {key for spec in CHARTS for key in keys_of(spec, present)}
+    other_keys = sorted(present - named - NOT_CURVES)
     others = [ChartSpec(key, (key,), "number", "") for key in other_keys]
     return Curves(
         charts=_drawn(CHARTS, rows, collapse_log_ratio),
@@ -135,18 +181,14 @@ def _chart(
     spec: ChartSpec, rows: Sequence[Mapping[str, Any]], collapse_log_ratio: float | None
 ) -> Chart | None:
     """The chart of a spec, or None when no row has any of its keys."""
-    points = [
-        (float(row["step"]), [finite(row.get(key)) for key in spec.keys])
-        for row in rows
-        if any(finite(row.get(key)) is not None for key in spec.keys)
-    ]
+    keys = keys_of(spec, {key for row in rows for key in row})
+    points = thinned(points_of(rows, keys))
     if not points:
         return None
-    points = _thinned(points)
     columns = zip(*(values for _, values in points), strict=True)
     series = [
         Series(key, list(column))
-        for key, column in zip(spec.keys, columns, strict=True)
+        for key, column in zip(keys, columns, strict=True)
         if any(value is not None for value in column)
     ]
     about_ratio = spec.keys[0].startswith("log_ratio/")
@@ -161,17 +203,43 @@ def _chart(
     )
 
 
+def keys_of(spec: ChartSpec, present: Collection[str]) -> list[str]:
+    """The spec's keys, with those that are present in the place of a `/*`."""
+    found: list[str] = []
+    for key in spec.keys:
+        stem = key.removesuffix("*")
+        found += [key] if stem == key else sorted(k for k in present if k.startswith(stem))
+    return found
+
+
 Point = tuple[float, list[float | None]]
 
 
-def _thinned(points: list[Point]) -> list[Point]:
-    """At most `MAX_POINTS` points, neighbours averaged; the step is the group's last."""
-    size = -(-len(points) // MAX_POINTS)
-    groups = [points[start : start + size] for start in range(0, len(points), size)]
+def points_of(rows: Iterable[Mapping[str, Any]], keys: Sequence[str]) -> list[Point]:
+    """(step, the value of each key) of the rows that have any of them."""
+    points = [
+        (step, [finite(row.get(key)) for key in keys])
+        for row in rows
+        if (step := finite(row.get("step"))) is not None
+    ]
+    return [point for point in points if any(value is not None for value in point[1])]
+
+
+def thinned(points: Sequence[Point], limit: int = MAX_POINTS) -> list[Point]:
+    """At most `limit` points, neighbours averaged; the step is the group's last."""
+    size = -(-len(points) // limit)
+    groups = [points[start : start + size] for start in range(0, len(points), size or 1)]
     return [(group[-1][0], _means([values for _, values in group])) for group in groups]
 
 
-def _means(rows: list[list[float | None]]) -> list[float | None]:
+def last_mean(rows: Sequence[Mapping[str, Any]], key: str) -> float | None:
+    """The mean of a metric over the last `LAST_STEPS` rows that have it; None where none has."""
+    values = [value for row in rows if (value := finite(row.get(key))) is not None]
+    last = values[-LAST_STEPS:]
+    return math.fsum(last) / len(last) if last else None
+
+
+def _means(rows: Sequence[list[float | None]]) -> list[float | None]:
     return [
         _mean([value for value in column if value is not None])
         for column in zip(*rows, strict=True)

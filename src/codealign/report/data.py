@@ -164,15 +164,13 @@ class ReportData(Part):
     def gain(self) -> dict[str, Gain]:
         """Aligned minus base by score name."""
         given = self.summary.get("gain") or {}
-        return {name: _parsed(Gain, value, f"gain.{name}") for name, value in given.items()}
+        return {name: parsed(Gain, value, f"gain.{name}") for name, value in given.items()}
 
     @cached_property
     def stages(self) -> dict[str, StageRecord]:
         """Time and tokens by stage, in the order given."""
         given = self.summary.get("stages") or {}
-        return {
-            name: _parsed(StageRecord, value, f"stages.{name}") for name, value in given.items()
-        }
+        return {name: parsed(StageRecord, value, f"stages.{name}") for name, value in given.items()}
 
     @property
     def heading(self) -> str:
@@ -207,7 +205,7 @@ def _scores_of(summary: Mapping[str, Any], name: str) -> dict[str, Score]:
     given.update(summary.get(name) or {})
     given.update((summary.get("intervals") or {}).get(name) or {})
     return {
-        score: _parsed(Score, value, f"{name}.{score}")
+        score: parsed(Score, value, f"{name}.{score}")
         for score, value in given.items()
         if SCORE_NAME.fullmatch(score)
     }
@@ -221,14 +219,21 @@ def _outcomes_of(summary: Mapping[str, Any], name: str) -> dict[str, int]:
     return outcomes.get(name) or {}
 
 
-def _parsed(kind: type[PartT], given: Any, where: str) -> PartT:
+def parsed(
+    kind: type[PartT], given: Any, where: str, made_by: str = "codealign run --json"
+) -> PartT:
+    """`given` as a part of the report's input.
+
+    Raises:
+        DataError: it has another shape than what `made_by` prints.
+    """
     try:
         return kind.model_validate(given)
     except ValidationError as error:
         raise DataError(
             explain_validation(error),
             where=f"summary, {where}",
-            cure="give the object that `codealign run --json` prints",
+            cure=f"give the object that `{made_by}` prints",
         ) from None
 
 

@@ -26,6 +26,9 @@ HEADLINE_SCORES = ("greedy_pass@1", "pass@1")
 FEW_PROBLEMS = 50
 """Below this many held-out problems an interval is wider than most gains."""
 
+NOTABLE_FALL = 0.1
+"""Nats: a log-ratio nearer to zero than this is where it started, for all that a few batches can say."""
+
 NOTABLE_NOT_JUDGED = 0.01
 WEAK_ISOLATION = {
     "S1": "The programs ran at isolation S1 (no namespaces): verdicts hold, this machine was only partly shielded.",

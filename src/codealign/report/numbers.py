@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from codealign.report.data import Gain, Score
 
 MINUS = "\N{MINUS SIGN}"
@@ -13,12 +15,16 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}%"
 
 
+def signed(value: float, digits: int) -> str:
+    """A change with its sign, to so many digits after the point: `+0.03`, `0.00`."""
+    rounded = round(value, digits)
+    sign = "" if rounded == 0 else "+" if rounded > 0 else MINUS
+    return f"{sign}{abs(rounded):.{digits}f}"
+
+
 def points(difference: float) -> str:
     """A difference of two fractions in percentage points with its sign: 0.12 as `+12.0`."""
-    rounded = round(100 * difference, 1)
-    if rounded == 0:
-        return "0.0"
-    return f"{'+' if rounded > 0 else MINUS}{abs(rounded):.1f}"
+    return signed(100 * difference, 1)
 
 
 def percent_interval(score: Score) -> str:
@@ -59,3 +65,9 @@ def duration(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """`1 pair`, `1,200 pairs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

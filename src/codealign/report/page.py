@@ -1,34 +1,16 @@
-"""The HTML page: templates, the embedded libraries, and the data they draw, in one file.
-
-Everything a model wrote reaches the page by one of two ways: through Jinja's escaping, or as JSON in a data
-block with `<`, `>`, `&` and `'` escaped, which the page's script puts into text nodes. A content security policy
-allows the embedded scripts by their hashes and no request at all, so that a mistake here stays harmless.
-"""
+"""The page of one run: its sections, and the libraries and scripts that draw them."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import os
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
-
-from codealign.errors import StorageError
-from codealign.report import breakdown, browser, curves, facts, findings, movement, numbers
-from codealign.report.data import ReportData, score_label
+from codealign.report import breakdown, browser, curves, facts, findings, movement
+from codealign.report.data import ReportData
+from codealign.report.html import render_page, template_text, write_page
 from codealign.report.vendored import libraries, vendored_text
 
-TEMPLATES_DIR = Path(__file__).with_name("templates")
 SCRIPT_NAMES = ("charts.js", "pairs.js")
-
-compact_json = partial(json.dumps, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 class Missing(NamedTuple):
@@ -44,42 +26,24 @@ def render_report(data: ReportData) -> str:
     Raises:
         DataError: the summary has another shape than `codealign run --json` prints.
     """
-    scripts = _scripts()
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            data=data,
-            styles=Markup(vendored_text("uplot", "uPlot.min.css") + _template_text("report.css")),
-            scripts=[Markup(script) for script in scripts],
-            policy=_security_policy(scripts),
-            libraries=libraries(),
-            **_sections(data),
-        )
+    return render_page(
+        "report.html.j2",
+        styles=[vendored_text("uplot", "uPlot.min.css"), template_text("report.css")],
+        scripts=_scripts(),
+        data=data,
+        libraries=libraries(),
+        **_sections(data),
     )
-    # Programs may hold lone surrogates, which no UTF-8 file can.
-    return page.encode("utf-8", "replace").decode("utf-8")
 
 
 def write_report(data: ReportData, path: Path) -> None:
-    """Write the page atomically: beside it first, then renamed over it.
+    """Write the page atomically.
 
     Raises:
         DataError: as `render_report`.
         StorageError: the file can't be written.
     """
-    page = render_report(data)
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(beside, path)
-    except OSError as error:
-        raise StorageError(
-            f"could not write the report: {error.strerror or error}",
-            where=str(path),
-            cure="free some space or permissions, then `codealign report` writes it again",
-        ) from error
+    write_page(render_report(data), path)
 
 
 def _sections(data: ReportData) -> dict[str, Any]:
@@ -122,48 +86,10 @@ def _missing(data: ReportData, sections: dict[str, Any]) -> list[Missing]:
     return [missing for absent, missing in candidates if absent]
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES_DIR),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=numbers.percent,
-        percent_interval=numbers.percent_interval,
-        points=numbers.points,
-        points_interval=numbers.points_interval,
-        p_value=numbers.p_value,
-        score_label=score_label,
-        counted=numbers.count,
-        embedded_json=partial(htmlsafe_json_dumps, dumps=compact_json),
-    )
-    environment.globals.update(
-        outcome_meanings=breakdown.OUTCOME_MEANINGS, tone_of=findings.tone_of
-    )
-    return environment
-
-
-def _template_text(name: str) -> str:
-    return (TEMPLATES_DIR / name).read_text(encoding="utf-8")
-
-
 def _scripts() -> list[str]:
     """The scripts of the page in the order they run."""
     return [
         vendored_text("uplot", "uPlot.iife.min.js"),
         vendored_text("jsdiff", "diff.min.js"),
-        *(_template_text(name) for name in SCRIPT_NAMES),
+        *(template_text(name) for name in SCRIPT_NAMES),
     ]
-
-
-def _security_policy(scripts: Sequence[str]) -> str:
-    """Only these scripts, only inline styles, and nothing from anywhere."""
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
