@@ -34,13 +34,18 @@ from codealign.errors import ConfigError, InputError
 from codealign.passk import mean_gain, paired_gain
 from codealign.pipeline import Run
 from codealign.progress import Progress
-from codealign.records import Verdict, read_rows
-from codealign.results import eval_verdicts
+from codealign.records import Verdict
+from codealign.report.comparing import ComparisonData, comparison_data, write_comparison_page
+from codealign.report.curves import last_mean
+from codealign.results import eval_verdicts, rows_of
 from codealign.rundir import RunDir, read_json, write_json
 
 KATA_RUN = Path(__file__).with_name("kata.yaml")
-LAST_STEPS = 5
-"""Steps at a run's end over which its log-ratios are averaged."""
+
+
+def run_path(directory: Path, method: str, seed: int) -> Path:
+    """Where a method's run under a seed is."""
+    return directory / method / f"seed-{seed}"
 
 
 class ComparisonConfig(Section):
@@ -127,7 +132,7 @@ def load_comparison(path: Path, overrides: Iterable[str] = ()) -> Comparison:
                     where=where,
                     cure="set problems.heldout in the base",
                 )
-            runs.append(PlannedRun(method, seed, run_dir / method / f"seed-{seed}", planned))
+            runs.append(PlannedRun(method, seed, run_path(run_dir, method, seed), planned))
     return Comparison(config, run_dir, runs)
 
 
@@ -255,6 +260,10 @@ def _summarise_method(
         for seed, pair in zip(runs, mine, strict=True):
             own = paired_gain(*pair, k, **runs[seed].settings)
             result["seeds"][str(seed)][metric] = {"gain": own.value, **_levels(pair, k)}
+        if method != comparison.baseline:
+            for seed, pair in zip(shared, against, strict=True):
+                own = paired_gain(*pair, k, **runs[seed].settings)
+                result["seeds"][str(seed)][metric]["difference"] = own.value
         result[metric] = {
             "gain": mean_gain(mine, k, **settings)._asdict(),
             "base": _mean(result["seeds"][str(seed)][metric]["base"] for seed in runs),
@@ -297,13 +306,9 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _last_log_ratios(path: Path) -> dict[str, float]:
-    rows = [row for _, row in read_rows(path)] if path.exists() else []
-    result = {}
-    for side in ("chosen", "rejected"):
-        values = [row[f"log_ratio/{side}"] for row in rows if f"log_ratio/{side}" in row]
-        if values:
-            result[f"log_ratio_{side}"] = _mean(values[-LAST_STEPS:])
-    return result
+    rows = rows_of(path)
+    means = {side: last_mean(rows, f"log_ratio/{side}") for side in ("chosen", "rejected")}
+    return {f"log_ratio_{side}": mean for side, mean in means.items() if mean is not None}
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -312,7 +317,28 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def conclude_comparison(comparison: Comparison) -> dict[str, Any]:
-    """Write comparison.json; returns the summary."""
+    """Write comparison.json and comparison.html; returns the summary."""
     summary = summarise_comparison(comparison)
     write_json(comparison.path / "comparison.json", summary)
+    write_comparison_page(shown_comparison(comparison.path), comparison.path / "comparison.html")
     return summary
+
+
+def shown_comparison(directory: Path) -> ComparisonData:
+    """What a comparison's page shows, from what its directory holds.
+
+    Raises:
+        InputError: it holds no comparison.json.
+        DataError: that file has another shape.
+    """
+    summary = read_json(directory / "comparison.json")
+    if summary is None:
+        raise InputError(
+            "no comparison.json there", where=str(directory), cure="`codealign compare` writes it"
+        )
+    data = comparison_data(summary)
+    rows = {
+        name: {seed: rows_of(run_path(directory, name, seed) / "metrics.jsonl") for seed in m.seeds}
+        for name, m in data.methods.items()
+    }
+    return data.model_copy(update={"rows": rows})

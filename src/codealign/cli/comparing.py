@@ -61,10 +61,10 @@ def compare_command(
     else:
         from rich.console import Console
 
-        from codealign.report.comparing import render_comparison
+        from codealign.report.comparing import comparison_data, render_comparison
 
-        Console().print(render_comparison(summary))
-        click.echo(f"comparison: {comparison.path / 'comparison.json'}")
+        Console().print(render_comparison(comparison_data(summary)))
+        click.echo(f"comparison: {comparison.path / 'comparison.html'}")
     if failures:
         raise InfrastructureError(
             f"{len(failures)} of {len(comparison.runs)} runs failed: {', '.join(failures)}",

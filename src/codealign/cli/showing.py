@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from codealign.cli.options import Shared, print_json, print_plan, shared_options, split_target
+from codealign.cli.options import (
+    Shared,
+    print_json,
+    print_plan,
+    refuse_ignored,
+    shared_options,
+    split_target,
+)
 from codealign.cli.stages import opened_run, resolve_run, show_plan, stored_config
 from codealign.errors import InputError
 from codealign.records import OUTCOMES, Completion, Pair, Record, Verdict
@@ -116,19 +123,32 @@ def _verdict_text(verdict: Verdict) -> str:
 
 
 @click.command("report")
-@click.argument("words", nargs=-1, metavar="[RUN]")
+@click.argument("words", nargs=-1, metavar="[RUN|COMPARISON]")
+@click.option(
+    "--svg",
+    "svg_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.svg",
+    help="Of a comparison: write its log-ratio curves as a picture, and no page.",
+)
 @shared_options
-def report_command(words: tuple[str, ...], shared: Shared) -> None:
+def report_command(words: tuple[str, ...], svg_path: Path | None, shared: Shared) -> None:
     """Write report.html of a run again, from what its directory holds.
 
-    RUN is a run directory, or the run file that led to it; without it runs/kata.
+    RUN is a run directory, or the run file that led to it; without it runs/kata. Of a comparison's directory
+    it is comparison.html.
     """
-    if split_target(words)[1]:
+    target, overrides = split_target(words)
+    if overrides:
         raise InputError(
             "a report shows a run as it was made, settings would be ignored",
             where="command line",
             cure="leave out key=value, or use `codealign run`",
         )
+    if target is not None and (target / "comparison.json").exists():
+        _report_comparison(target, svg_path, shared)
+        return
+    refuse_ignored("give the directory of a comparison, or leave it out", svg=svg_path)
     directory = resolve_run(words)[1]
     if not directory.exists():
         raise InputError("no such directory", where=str(directory), cure="run it first")
@@ -141,6 +161,26 @@ def report_command(words: tuple[str, ...], shared: Shared) -> None:
 
     with opened_run((str(directory),), shared) as run:
         path = write_run_report(run, summarise_run(run))
+    _print_report(path, shared)
+
+
+def _report_comparison(directory: Path, svg_path: Path | None, shared: Shared) -> None:
+    path = svg_path or directory / "comparison.html"
+    if shared.dry_run:
+        print_plan(f"write {path}", shared, report=str(path))
+        return
+    from codealign.comparison import shown_comparison
+    from codealign.report.comparing import write_comparison_page, write_curves_svg
+
+    data = shown_comparison(directory)
+    if svg_path:
+        write_curves_svg(data, path)
+    else:
+        write_comparison_page(data, path)
+    _print_report(path, shared)
+
+
+def _print_report(path: Path, shared: Shared) -> None:
     if shared.as_json:
         print_json({"report": str(path)})
     else:
