@@ -13,7 +13,7 @@ import copy
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -1075,13 +1075,16 @@ def overlaid(data: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]
     """`data` with the settings of `more` in the place of its own; another `kind` takes no option along."""
     result = _copy_mapping(data)
     for name, value in more.items():
-        old: Any = result.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        if both and value.get("kind", old.get("kind")) == old.get("kind"):
-            result[name] = overlaid(old, value)
-        else:
+        old, new = _mapping(result.get(name)), _mapping(value)
+        if old is None or new is None or new.get("kind", old.get("kind")) != old.get("kind"):
             result[name] = copy.deepcopy(value)
+        else:
+            result[name] = overlaid(old, new)
     return result
+
+
+def _mapping(value: Any) -> dict[str, Any] | None:
+    return cast(dict[str, Any], value) if isinstance(value, dict) else None
 
 
 def _is_under(key: str, given: str) -> bool:
