@@ -41,7 +41,13 @@ from codealign.contrast import (
 from codealign.errors import ConfigError
 from codealign.experience import encode_pairs
 from codealign.objectives import build_objective
-from codealign.pipeline import Run, annotate_stage, contrast_bad_stage, contrast_good_stage
+from codealign.pipeline import (
+    Run,
+    annotate_stage,
+    contrast_bad_stage,
+    contrast_good_stage,
+    train_stage,
+)
 from codealign.policy import Policy, load_policy
 from codealign.progress import Progress
 from codealign.records import Pair, write_records
@@ -404,6 +410,47 @@ def test_execution_weights_are_made_of_the_runs_own_verdicts(path: Path, tmp_pat
         for weights in (pair.chosen_weights or [], pair.rejected_weights or []):
             assert weights[:first] == [0.5] * first
             assert weights[first:] == [1.0] * (len(weights) - first)
+
+
+def test_what_other_references_say_is_written_and_trained_on(path: Path, tmp_path: Path):
+    others = [save_tiny_model(tmp_path / f"other{seed}", "llama", seed=seed) for seed in (1, 2)]
+
+    def mrpo_run(**options: Any) -> Run:
+        references = [{"model_name_or_path": str(each)} for each in others]
+        objective = {"kind": "mrpo", "references": references, **options}
+        train = {
+            "objective": objective,
+            "per_device_train_batch_size": 3,
+            "reference_cache": str(tmp_path / "cache"),
+            "learning_rate": 1e-2,
+        }
+        return run_with_pairs(path, tmp_path / "run", train=train)
+
+    run = mrpo_run()
+    annotated = annotate(run)
+    assert [len(pair.chosen_reference_logps or ()) for pair in annotated] == [2] * 6
+    train_stage(run)
+    assert run.stage("train").record["num_steps"] == 2
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert "reference_weight/2" in rows
+
+    held_out = mrpo_run(weights={"kind": "validation", "share": 0.34})
+    assert not held_out.stage("annotate").done
+    assert len(annotate(held_out)) == 4
+    record = held_out.stage("annotate").record
+    assert record["left_out"] == {"validation": 2}
+    assert len(record["reference_weights"]) == 3
+
+    key = held_out.keys["annotate"]
+    save_tiny_model(others[0], "llama", seed=3)
+    assert mrpo_run(weights={"kind": "validation", "share": 0.34}).keys["annotate"] != key
+
+
+def test_two_sets_of_references_are_refused():
+    mrpo = {"kind": "mrpo", "references": [{"model_name_or_path": "x"}]}
+    terms = [{"objective": mrpo}, {"objective": {"kind": "wpo", "objective": mrpo}}]
+    with pytest.raises(ConfigError, match="mrpo once"):
+        parse_config(TrainConfig, {"objective": {"kind": "sum", "terms": terms}})
 
 
 def test_coverage_weights_need_coverage():

@@ -836,6 +836,11 @@ def objectives_in(objective: Section) -> Iterator[Section]:
         yield from objectives_in(each)
 
 
+def several_references(objective: Section) -> MRPO | None:
+    """The part of an objective that reads several references, where there is one."""
+    return next((each for each in objectives_in(objective) if isinstance(each, MRPO)), None)
+
+
 class Backprop(Section):
     """AdamW on gradients."""
 
@@ -919,6 +924,12 @@ class TrainConfig(Section):
     collapse_log_ratio: float = -10.0
     """Mean chosen log-ratio (nats) below which the log and the report warn of collapse."""
     report_to: list[Tracker] = Field(default_factory=list[Tracker])
+
+    @model_validator(mode="after")
+    def _one_set_of_references(self) -> TrainConfig:
+        if sum(isinstance(each, MRPO) for each in objectives_in(self.objective)) > 1:
+            raise ValueError("objective: mrpo once, a pair has one set of references")
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_say_how_many(self) -> TrainConfig:

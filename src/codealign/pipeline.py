@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from codealign.config import (
     KATA_POLICY,
+    MRPO,
     ContrastSection,
     ExecutionWeights,
     FilePairs,
@@ -33,6 +34,7 @@ from codealign.config import (
     TrainedContrast,
     TransformersEngine,
     contrast_training,
+    several_references,
 )
 from codealign.errors import InputError
 from codealign.interop import Preferences, read_preferences
@@ -197,7 +199,8 @@ class Run:
     def _annotation_keys(self, pairs: str, model: Any) -> dict[str, str]:
         """Keys of the stages between pairs and training; none where the objective reads pairs as they are."""
         section, train = self.config.token_weights, self.config.train
-        if isinstance(section, NoTokenWeights):
+        mrpo = several_references(train.objective)
+        if isinstance(section, NoTokenWeights) and mrpo is None:
             return {}
         keys: dict[str, str] = {}
         asked = section.model_dump(mode="json")
@@ -206,11 +209,13 @@ class Run:
             for side in ("good", "bad"):
                 keys[f"contrast/{side}"] = _key(pairs, model, settings, self.config.seed, side)
             asked = {name: asked[name] for name in ContrastSection.model_fields}
-        return keys | {
-            "annotate": _key(
-                pairs, *keys.values(), model, asked, train.max_length, self.config.seed
-            )
-        }
+        parts = [pairs, *keys.values(), model, asked, train.max_length, self.config.seed]
+        if mrpo is not None:
+            for each in mrpo.references:
+                weights = fingerprint_of(each.model_name_or_path, each.revision)
+                parts += [each.model_dump(mode="json"), weights]
+            parts.append(mrpo.weights.model_dump(mode="json"))
+        return keys | {"annotate": _key(*parts)}
 
     @property
     def last_pairs_stage(self) -> str:
@@ -307,10 +312,14 @@ def weights_fingerprint(config: RunConfig) -> str:
 
     A Hub id is fingerprinted by name and revision: pin `model.revision` to be sure of the bits.
     """
-    name = config.model.model_name_or_path
+    return fingerprint_of(config.model.model_name_or_path, config.model.revision)
+
+
+def fingerprint_of(name: str, revision: str | None) -> str:
+    """The same of any model."""
     directory = KATA_POLICY if name == "kata" else Path(name)
     if not directory.is_dir():
-        return content_hash([name, config.model.revision])
+        return content_hash([name, revision])
     return content_hash(_file_facts(directory))
 
 
@@ -513,19 +522,47 @@ def _contrast_stage(run: Run, side: str) -> None:
 
 
 def annotate_stage(run: Run) -> None:
-    """Write into the pairs what the objective asked for: a weight for each token."""
+    """Write into the pairs what the objective asked for: a weight for each token, what other references say."""
     stage = run.stage("annotate")
     if stage.done:
         return
     pairs = run.require("pairs").shards.read(Pair)
     with stage:
-        if isinstance(run.config.token_weights, ExecutionWeights):
-            weighed, unknown = _weighed_by_execution(run, pairs, run.config.token_weights)
-        else:
-            weighed, unknown = _weighed_by_models(run, pairs), {}
-        write_records(run.path / "annotated" / "part-00000.jsonl", weighed)
-        facts = _facts_of_weights(weighed) | ({"unknown": unknown} if unknown else {})
-        stage.finish(num_pairs=len(weighed), **facts)
+        pairs, facts = _weighed(run, pairs)
+        mrpo = several_references(run.config.train.objective)
+        if mrpo is not None:
+            pairs, more = _with_references(run, pairs, mrpo)
+            facts |= more
+        write_records(run.path / "annotated" / "part-00000.jsonl", pairs)
+        stage.finish(num_pairs=len(pairs), **facts)
+
+
+def _with_references(
+    run: Run, pairs: list[Pair], section: MRPO
+) -> tuple[list[Pair], dict[str, Any]]:
+    from codealign.reference import reference_dir
+    from codealign.reference_logps import annotate_with_references
+
+    names = ", ".join(each.model_name_or_path for each in section.references)
+    run.progress.note(f"asking {names} about {len(pairs)} pairs")
+    prompts = [_own_prompt(run, pair) for pair in pairs]
+    root = reference_dir(run.config.train.reference_cache)
+    found = annotate_with_references(run.policy, pairs, prompts, section, root, run.config.seed)
+    facts: dict[str, Any] = {"left_out": dict(found.left_out)} if found.left_out else {}
+    if found.reference_weights is not None:
+        facts["reference_weights"] = [round(alpha, 6) for alpha in found.reference_weights]
+    return found.pairs, facts
+
+
+def _weighed(run: Run, pairs: list[Pair]) -> tuple[list[Pair], dict[str, Any]]:
+    section = run.config.token_weights
+    if isinstance(section, NoTokenWeights):
+        return pairs, {}
+    if isinstance(section, ExecutionWeights):
+        weighed, unknown = _weighed_by_execution(run, pairs, section)
+        return weighed, _facts_of_weights(weighed) | ({"unknown": unknown} if unknown else {})
+    weighed = _weighed_by_models(run, pairs)
+    return weighed, _facts_of_weights(weighed)
 
 
 def _weighed_by_execution(
