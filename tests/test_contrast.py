@@ -274,6 +274,20 @@ def test_swapping_twice_is_nothing():
     assert swapped(pair).chosen == pair.rejected
 
 
+def test_a_swapped_side_keeps_what_is_known_of_it():
+    """A side that the length limit cut has no EOS, as whichever side it is trained on."""
+    (pair,) = text_pairs(1)
+    cut = Pair(**pair.to_row(), chosen_weights=[0.5], rejected_finish_reason="length")
+    assert (
+        swapped(cut).to_row().items()
+        >= {
+            "rejected_weights": [0.5],
+            "chosen_finish_reason": "length",
+        }.items()
+    )
+    assert "rejected_finish_reason" not in swapped(cut).to_row()
+
+
 # ---------------------------------------------------------------- the stages
 
 

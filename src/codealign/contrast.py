@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -74,14 +74,13 @@ def train_contrast(
 
 
 def swapped(pair: Pair) -> Pair:
-    """The pair with its sides exchanged."""
-    sides = {
-        "chosen": pair.rejected,
-        "rejected": pair.chosen,
-        "chosen_ids": pair.rejected_ids,
-        "rejected_ids": pair.chosen_ids,
-    }
-    return pair.model_copy(update=sides)
+    """The pair with its sides exchanged: every column of the one becomes the other's."""
+    other = {"chosen": "rejected", "rejected": "chosen"}
+    columns: dict[str, Any] = {}
+    for name, value in pair:
+        side, underscore, rest = name.partition("_")
+        columns[other.get(side, side) + underscore + rest] = value
+    return Pair(**columns)
 
 
 def encode_for_weights(
