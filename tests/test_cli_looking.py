@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from codealign.cli import main
-from codealign.config import RunConfig
+from codealign.config import RunConfig, overlaid
 from codealign.records import Pair, Verdict, write_records
 
 
@@ -57,6 +57,23 @@ def test_show_gives_one_object_and_leaves_the_run_as_it_was(ask, run_dir: Path) 
     shown = json.loads(ask("show", run_dir, "verdicts", "--outcome", "timeout", "--json")[1])
     assert (shown["total"], shown["verdicts"][0]["sample_index"]) == (1, 2)
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
+
+
+def test_show_gives_the_pairs_that_were_trained_on_with_their_weights(ask, run_dir: Path) -> None:
+    settings = {"token_weights": {"kind": "random"}, "train": {"objective": {"kind": "tis_dpo"}}}
+    stored = json.loads((run_dir / "config.json").read_text())
+    config = RunConfig.model_validate(overlaid(stored, settings))
+    (run_dir / "config.json").write_text(config.model_dump_json())
+    assert "token weights" not in ask("show", run_dir, "pairs")[1], "not written yet"
+    pair = Pair(prompt="p", chosen="x[:smile:]", rejected="[r]", task_id="t").model_copy(
+        update={"chosen_weights": [0.5, 1.5], "rejected_weights": [1.0]}
+    )
+    write_records(run_dir / "annotated" / "part-00000.jsonl", [pair])
+    out = ask("show", run_dir, "pairs")[1]
+    assert "x[:smile:]\n2 token weights: mean 1.00" in out, "code is not markup"
+    assert "[r]\n1 token weight: mean 1.00" in out
+    shown = json.loads(ask("show", run_dir, "pairs", "--json")[1])
+    assert shown["pairs"][0]["chosen_weights"] == [0.5, 1.5]
 
 
 @pytest.mark.parametrize(

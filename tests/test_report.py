@@ -26,12 +26,14 @@ from codealign.report.browser import (
     reason_groups,
     split_message,
 )
-from codealign.report.curves import MAX_POINTS, curves
+from codealign.report.curves import MAX_POINTS, curves, last_mean
 from codealign.report.findings import tone_of
 from codealign.report.html import TEMPLATES_DIR
 from codealign.report.movement import Rate, level_of, movement, natural_key, rates
 from codealign.report.numbers import duration, points
+from codealign.report.shading import LEVELS, weighed_side
 from codealign.report.vendored import VENDOR_DIR, read_manifest, sha256, vendored_text
+from codealign.report.weights import token_weights
 from tests.browser import Browser, chromium_path
 from tests.report_fixture import make_pair, make_report_data
 
@@ -173,6 +175,55 @@ def test_training_warnings_are_on_the_page_once_with_their_step() -> None:
     assert "step 9" not in text_of(page)
 
 
+def log_ratios(chosen: float, rejected: float) -> list[dict[str, Any]]:
+    """Ten rows that fall, or rise, evenly to the given ends."""
+    return [
+        {"step": n, "log_ratio/chosen": chosen * n / 10, "log_ratio/rejected": rejected * n / 10}
+        for n in range(1, 11)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "said"),
+    [(-5.0, -10.0, True), (0.5, -10.0, False), (-0.05, -10.0, False), (-5.0, 1.0, False)],
+)
+def test_both_sides_becoming_less_likely_is_said_in_words(
+    chosen: float, rejected: float, said: bool
+) -> None:
+    text = text_of(render_report(ReportData(metrics=log_ratios(chosen, rejected))))
+    assert ("Chosen completions became less likely along with rejected ones" in text) == said
+    # the last five of ten are 0.6 to 1.0 of the end: their mean is 0.8 of it
+    assert ("log-ratios −4.00 and −8.00 nats" in text) == said
+    assert ("docs/chosen_reward.md" in text) == said
+
+
+@pytest.mark.parametrize(
+    ("after", "said"), [(0.53, "rose from 0.5123 to 0.5300"), (0.5, "fell from 0.5123 to 0.5000")]
+)
+def test_the_likelihood_of_held_out_solutions_is_said_before_and_after(
+    after: float, said: str
+) -> None:
+    stages = {"eval/base": {"solution_nll": 0.5123}, "eval/aligned": {"solution_nll": after}}
+    assert said in text_of(render_report(ReportData(summary={"stages": stages})))
+    assert said in " ".join(printed({"stages": stages}).split())
+    half = {"eval/base": {"solution_nll": 0.5123}}
+    assert "solutions" not in text_of(render_report(ReportData(summary={"stages": half})))
+
+
+def test_stages_that_only_some_runs_have_say_what_they_are_for() -> None:
+    stages = {
+        "contrast/good": {"seconds": 5.0, "num_steps": 9, "num_tokens": 100},
+        "annotate": {"seconds": 0.1, "num_pairs": 37, "mean_chosen_weight": 1.01},
+    }
+    config = {"token_weights": {"kind": "sft", "transform": {"kind": "exp", "mu": 1.0}}}
+    text = text_of(render_report(ReportData(summary={"stages": stages}, config=config)))
+    assert "the good model of token weights: 9 steps" in text
+    assert "token weights into the pairs: 37 pairs" in text
+    assert "Token weights sft (transform exp (mu 1))" in text
+    plain = ReportData(config={"token_weights": {"kind": "none"}})
+    assert "Token weights" not in text_of(render_report(plain))
+
+
 def test_programs_that_could_not_be_judged_are_reported() -> None:
     data = ReportData(base_sampled=verdicts(a=[1, 0, -1, 1]))
     assert "1 of 4 programs of the base model could not be judged" in text_of(render_report(data))
@@ -259,6 +310,78 @@ def test_a_long_curve_is_thinned_by_averaging_neighbours() -> None:
     assert drawn.charts[0].steps[:3] == [1.0, 3.0, 5.0]
     assert drawn.charts[0].series[0].values[:3] == [0.5, 2.5, 4.5]
     assert len(drawn.charts[0].steps) == MAX_POINTS
+
+
+def test_keys_of_a_kind_share_a_chart_and_others_have_their_own() -> None:
+    row = {"step": 1, "loss/dpo": 0.6, "loss/bco": 0.5, "reference_weight/0": 1.0, "gate_open": 0.5}
+    drawn = curves([row], None)
+    titles = {chart.title: [line.key for line in chart.series] for chart in drawn.charts}
+    assert titles == {
+        "Terms of the loss": ["loss/bco", "loss/dpo"],
+        "Rejected sides still pushed down": ["gate_open"],
+        "Weight of each reference": ["reference_weight/0"],
+    }
+    assert drawn.others == []
+
+
+def test_the_last_value_is_the_mean_of_the_last_rows_that_have_it() -> None:
+    rows = [{"step": n, "kl": float(n)} for n in range(10)] + [{"step": 10, "kl": float("nan")}]
+    assert last_mean(rows, "kl") == 7.0, "5 to 9"
+    assert last_mean(rows, "loss") is None
+
+
+def weighed(chosen: list[float], rejected: list[float] | None = None) -> Pair:
+    pair = Pair(prompt="p", chosen="c", rejected="r", task_id="t")
+    return pair.model_copy(update={"chosen_weights": chosen, "rejected_weights": rejected})
+
+
+def test_token_weights_are_counted_by_side() -> None:
+    found = token_weights([weighed([0.5, 1.0, 1.0], [1.5]), weighed([1.5]), make_pair(0)])
+    assert found is not None
+    chosen, rejected = found.sides
+    assert chosen.words == (
+        "4 token weights: mean 1.00, standard deviation 0.35, from 0.50 to 1.50; 50.0% within 0.05 of 1"
+    )
+    assert sum(bar.share for bar in chosen.bars) == pytest.approx(1.0)
+    # a quarter, a half, a quarter of the chosen tokens, and all rejected ones: heights go by the square root
+    assert [bar.height for bar in chosen.bars if bar.share] == [0.5, 0.7071, 0.5]
+    assert [bar.height for bar in rejected.bars if bar.share] == [1.0]
+    assert found.num_unweighed == 1
+
+
+@pytest.mark.parametrize("weights", [[1.0], [-0.5, 1.5], [0.0] * 300 + [1000.0]])
+def test_any_weights_make_a_histogram_that_counts_all_of_them(weights: list[float]) -> None:
+    found = token_weights([weighed(weights)])
+    assert found is not None
+    assert sum(bar.share for bar in found.sides[0].bars) == pytest.approx(1.0)
+
+
+def test_the_histogram_is_there_only_where_pairs_have_weights() -> None:
+    with_weights = render_report(ReportData(pairs=[weighed([0.5, 1.5], [1.0, 1.0])]))
+    assert 'id="weights"' in with_weights
+    assert "Histogram of the chosen sides' 2 token weights" in html.unescape(with_weights)
+    assert "mean token weight of chosen: 1.00" in with_weights
+    assert 'id="weights"' not in render_report(ReportData(pairs=[make_pair(0)]))
+
+
+def test_tokens_are_shaded_by_their_weights_and_named_in_words() -> None:
+    letters = {1: "ab", 2: " c", 3: ""}
+    side = weighed_side(
+        "ab c", [1, 2, 3], [0.4, 1.6, 1.0], lambda ids: "".join(letters[token] for token in ids)
+    )
+    low, high = (level.style for level in (LEVELS[0], LEVELS[-1]))
+    assert [(span.start, span.end, span.style) for span in side.spans if span.style != "dim"] == [
+        (0, 2, low),
+        (2, 4, high),
+    ]
+    assert "most: ' c' 1.60, '' 1.00, 'ab' 0.40; least: 'ab' 0.40" in side.plain
+
+
+def test_weights_without_a_tokenizer_that_fits_are_in_words_only() -> None:
+    for decode in (None, lambda ids: "something else"):
+        side = weighed_side("ab c", [1, 2, 3], [0.4, 1.6, 1.0], decode)
+        assert side.plain.startswith("ab c\n3 token weights: mean 1.00")
+        assert "most" not in side.plain
 
 
 def test_the_collapse_threshold_is_drawn_in_the_log_ratio_chart_only() -> None:
@@ -627,6 +750,18 @@ def test_the_diff_sets_lines_side_by_side_and_marks_words(browser: Browser, tmp_
         "[...document.querySelectorAll('#pair-diff :is(del, ins)')].map(n => n.textContent)"
     )
     assert marked == ["3", "2"]
+
+
+def test_lines_of_one_chart_that_are_of_no_side_have_colours_of_their_own(
+    browser: Browser, tmp_path: Path
+) -> None:
+    metrics = [{"step": n, "reference_weight/0": 0.6, "reference_weight/1": 0.4} for n in (1, 2)]
+    opened(browser, ReportData(metrics=metrics), tmp_path)
+    colours = browser.evaluate(
+        "[...document.querySelectorAll('.readout .key')].map(key => getComputedStyle(key).backgroundColor)"
+    )
+    assert len(set(colours)) == len(colours) == 2
+    assert browser.complaints == []
 
 
 @pytest.mark.parametrize(("num_steps", "smoothed"), [(30, False), (60, True)])

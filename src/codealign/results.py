@@ -103,7 +103,7 @@ def write_run_report(run: Run, summary: Mapping[str, Any]) -> Path:
         aligned_greedy=eval_verdicts(run, "aligned")[0],
         aligned_sampled=eval_verdicts(run, "aligned")[1],
         problems=list(run.heldout_problems.values()),
-        pairs=run.stage("pairs").shards.read(Pair),
+        pairs=trained_pairs(run),
         pair_reasons={
             row["task_id"]: row["reason"] for row in rows_of(run.path / "pairs" / "reasons.jsonl")
         },
@@ -111,6 +111,11 @@ def write_run_report(run: Run, summary: Mapping[str, Any]) -> Path:
     path = run.path / "report.html"
     write_report(data, path)
     return path
+
+
+def trained_pairs(run: Run) -> list[Pair]:
+    """The pairs with what was written into them before training; as they were built where that has not come yet."""
+    return run.stage(run.last_pairs_stage).shards.read(Pair) or run.stage("pairs").shards.read(Pair)
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

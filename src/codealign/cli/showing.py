@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,9 +17,15 @@ from codealign.cli.options import (
     split_target,
 )
 from codealign.cli.stages import opened_run, resolve_run, show_plan, stored_config
+from codealign.config import KATA_POLICY, NoTokenWeights, RunConfig
 from codealign.errors import InputError
 from codealign.records import OUTCOMES, Completion, Pair, Record, Verdict
-from codealign.rundir import Shards, read_json
+from codealign.rundir import ARTEFACTS, Shards, read_json
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from codealign.token_weights.spans import Decode
 
 KINDS: dict[str, tuple[str, type[Record]]] = {
     "completions": ("completions", Completion),
@@ -47,7 +54,7 @@ def show_command(
     completions, verdicts, pairs   of the training problems
     base, aligned                  greedy verdicts on the held-out problems, before and after
     """
-    path = resolve_run((str(run_dir),))[1]
+    config, path = resolve_run((str(run_dir),))
     if kind == "summary":
         _show_summary(path, shared)
         return
@@ -56,6 +63,9 @@ def show_command(
         raise InputError(
             f"{kind} have no outcome", where="command line", cure="--outcome goes with verdicts"
         )
+    if kind == "pairs" and not isinstance(config.token_weights, NoTokenWeights):
+        annotated = ARTEFACTS["annotate"][0]
+        directory = annotated if Shards(path / annotated).paths else directory
     rows = [
         row
         for row in Shards(path / directory).read(record_kind)
@@ -71,8 +81,7 @@ def show_command(
     if shared.as_json:
         print_json({"total": len(rows), kind: [row.to_row() for row in rows[:num]]})
         return
-    for row in rows[:num]:
-        click.echo(_as_text(row))
+    _show_rows(rows[:num], path, config)
     if len(rows) > num:
         click.echo(f"({len(rows) - num} more; -n {len(rows)} shows all)", err=True)
 
@@ -93,18 +102,64 @@ def _show_summary(run_dir: Path, shared: Shared) -> None:
     Console().print(render_table(summary))
 
 
+def _show_rows(rows: list[Record], run_dir: Path, config: RunConfig) -> None:
+    pairs = [row for row in rows if isinstance(row, Pair)]
+    if pairs:
+        _show_pairs(pairs, run_dir, config)
+        return
+    for row in rows:
+        click.echo(_as_text(row))
+
+
 def _as_text(row: Record) -> str:
-    if isinstance(row, Pair):
-        text = (
-            f"── {row.task_id or 'prompt'}\n{row.prompt.rstrip()}\n"
-            f"── chosen\n{row.chosen.rstrip()}\n── rejected\n{row.rejected.rstrip()}\n"
-        )
-        why = getattr(row, "rejected_message", "")
-        return text + (f"── the test that rejected fails\n{why}\n" if why else "")
     if isinstance(row, Verdict):
         return _verdict_text(row)
     values: dict[str, Any] = row.to_row()
     return f"── {values['task_id']} #{values['sample_index']} {values['finish_reason']}\n{values['completion']}"
+
+
+def _show_pairs(pairs: list[Pair], run_dir: Path, config: RunConfig) -> None:
+    """Tokens with weights are in their shade; where there are no colours or no tokenizer, weights are in words."""
+    from rich.console import Console
+
+    from codealign.report.shading import legend
+
+    console = Console()
+    is_weighed = any(pair.chosen_weights or pair.rejected_weights for pair in pairs)
+    decode = _decoder(run_dir, config) if is_weighed else None
+    if decode is not None and console.color_system:
+        console.print(legend())
+    for pair in pairs:
+        console.print(_pair_text(pair, decode), soft_wrap=True)
+
+
+def _pair_text(pair: Pair, decode: Decode | None) -> Text:
+    from rich.text import Text
+
+    from codealign.report.shading import weighed_side
+
+    result = Text(f"── {pair.task_id}\n{pair.prompt.rstrip()}\n")
+    for side in ("chosen", "rejected"):
+        text, ids, weights = (getattr(pair, f"{side}{end}") for end in ("", "_ids", "_weights"))
+        result += Text(f"── {side}\n")
+        result += weighed_side(text, ids, weights, decode) if weights else Text(text.rstrip())
+        result += Text("\n")
+    message = getattr(pair, "rejected_message", "")
+    return result + Text(f"── the test that rejected fails\n{message}\n")
+
+
+def _decoder(run_dir: Path, config: RunConfig) -> Decode | None:
+    """The tokenizer of the run's model, without torch; None where its file or its library is not here."""
+    name = config.model.model_name_or_path
+    first = KATA_POLICY if name == "kata" else Path(name)
+    files = [directory / "tokenizer.json" for directory in (run_dir / "model", first)]
+    found = next((file for file in files if file.is_file()), None)
+    if found is None or find_spec("tokenizers") is None:
+        return None
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(found))
+    return lambda ids: tokenizer.decode(list(ids), skip_special_tokens=True)
 
 
 def _verdict_text(verdict: Verdict) -> str:

@@ -119,6 +119,9 @@ def _facts(pair: Pair, extra: Mapping[str, Any]) -> list[str]:
             facts.append(f"{side}: cut off at the length limit")
     if pair.chosen_ids and pair.rejected_ids:
         facts.append(f"tokens: {len(pair.chosen_ids)} chosen, {len(pair.rejected_ids)} rejected")
+    for side, weights in (("chosen", pair.chosen_weights), ("rejected", pair.rejected_weights)):
+        if weights:
+            facts.append(f"mean token weight of {side}: {sum(weights) / len(weights):.2f}")
     if pair.weight != 1.0:
         facts.append(f"weight {pair.weight:g}")
     return facts

@@ -52,6 +52,12 @@ CHARTS = (
         "both sinking together is collapse.",
     ),
     ChartSpec(
+        "Log-ratio to the virtual reference (nats)",
+        ("log_ratio/virtual_*",),
+        "number",
+        "MRPO: the same against the one reference that all of them make.",
+    ),
+    ChartSpec(
         "Rewards",
         ("rewards/chosen", "rewards/rejected"),
         "number",
@@ -191,7 +197,7 @@ def _chart(
         for key, column in zip(keys, columns, strict=True)
         if any(value is not None for value in column)
     ]
-    about_ratio = spec.keys[0].startswith("log_ratio/")
+    about_ratio = "log_ratio/chosen" in spec.keys
     return Chart(
         spec.title,
         spec.unit,

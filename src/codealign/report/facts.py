@@ -13,6 +13,13 @@ from typing import Any, NamedTuple
 from codealign.report.data import ReportData, StageRecord
 from codealign.report.numbers import duration
 
+STAGE_MEANINGS = {
+    "contrast/good": "the good model of token weights",
+    "contrast/bad": "the bad model of token weights",
+    "annotate": "token weights into the pairs",
+}
+"""What the stages are for that not every run has."""
+
 ISOLATION_MEANINGS = {
     "S3": "S3: namespaces, seccomp and cgroup limits",
     "S2": "S2: namespaces and seccomp, no cgroup",
@@ -29,7 +36,7 @@ class Fact(NamedTuple):
 
 
 class StageRow(NamedTuple):
-    """One stage as a table row; texts, empty where unknown."""
+    """One stage as a table row; texts, empty where unknown. `counts` begins with what an unusual stage is for."""
 
     name: str
     time: str
@@ -45,6 +52,7 @@ def facts(data: ReportData) -> list[Fact]:
     candidates = [
         Fact("Model", _model_text(model)),
         Fact("Objective", _choice_text(train.get("objective"))),
+        Fact("Token weights", _token_weights_text(data)),
         Fact("Update", _update_text(train)),
         Fact("Pairs", _pairs_text(data)),
         Fact("Training problems", _problems_text(data, "train") if sampled else ""),
@@ -73,17 +81,30 @@ def _model_text(model: Mapping[str, Any]) -> str:
     return name
 
 
+def _token_weights_text(data: ReportData) -> str:
+    section = data.section("token_weights")
+    return "" if section.get("kind") == "none" else _choice_text(section)
+
+
 def _choice_text(choice: Any) -> str:
     """A tagged union as `dpo (beta 0.1)`."""
     if not isinstance(choice, Mapping):
         return ""
     options = [
-        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+        f"{key} {_option_text(value)}"
         for key, value in choice.items()
         if key != "kind" and value is not None
     ]
     kind = str(choice.get("kind", ""))
     return f"{kind} ({', '.join(options)})" if options else kind
+
+
+def _option_text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _choice_text(value)
+    if isinstance(value, list):
+        return " + ".join(map(_option_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _update_text(train: Mapping[str, Any]) -> str:
@@ -151,8 +172,13 @@ def _stage_row(name: str, stage: StageRecord) -> StageRow:
         duration(stage.seconds),
         "" if tokens is None else f"{tokens:,}",
         f"{tokens / stage.seconds:,.0f}" if tokens and stage.seconds else "",
-        ", ".join(f"{number:,} {what}" for what, number in stage.counts.items()),
+        _stage_text(name, stage),
     )
+
+
+def _stage_text(name: str, stage: StageRecord) -> str:
+    counts = ", ".join(f"{number:,} {what}" for what, number in stage.counts.items())
+    return ": ".join(part for part in (STAGE_MEANINGS.get(name, ""), counts) if part)
 
 
 def config_text(data: ReportData) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from codealign.report.data import Evaluation, Gain, ReportData, score_label, score_order
+from codealign.report.curves import LAST_STEPS, last_mean
+from codealign.report.data import Evaluation, Gain, ReportData, finite, score_label, score_order
 from codealign.report.numbers import (
     count,
     p_value,
@@ -18,6 +19,7 @@ from codealign.report.numbers import (
     percent_interval,
     points,
     points_interval,
+    signed,
 )
 
 Tone = Literal["better", "worse", "open", "plain"]
@@ -101,7 +103,12 @@ def tone_of(gain: Gain) -> Tone:
 
 def meaning(data: ReportData) -> list[str]:
     """Sentences that say what the result means and what it does not."""
-    sentences = [_result_sentence(data), _certainty_sentence(data), _scope_sentence(data)]
+    sentences = [
+        _result_sentence(data),
+        _certainty_sentence(data),
+        _scope_sentence(data),
+        solution_sentence(data),
+    ]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -162,9 +169,28 @@ def _scope_sentence(data: ReportData) -> str:
     return ""
 
 
+def solution_sentence(data: ReportData) -> str:
+    """How likely the held-out problems' reference solutions are before and after; nothing where it is not known."""
+    before, after = (_solution_nll(data, stage) for stage in ("eval/base", "eval/aligned"))
+    if before is None or after is None:
+        return ""
+    went = "rose" if after > before else "fell"
+    return (
+        f"The mean negative log-likelihood of the held-out problems' reference solutions {went} from {before:.4f} to "
+        f"{after:.4f} nats a token ({signed(after - before, 4)}). Training never saw them: a rise says that something "
+        "was unlearnt which no pair asked for."
+    )
+
+
+def _solution_nll(data: ReportData, stage: str) -> float | None:
+    record = data.stages.get(stage)
+    return finite((record.model_extra or {}).get("solution_nll")) if record else None
+
+
 def notices(data: ReportData) -> list[Notice]:
-    """Training warnings first, then weak isolation, unjudged programs, what was left out, too few problems."""
+    """Training warnings first, then both sides sinking, weak isolation, unjudged programs, what was left out, too few problems."""
     found = [Notice("warning", text) for text in training_warnings(data)]
+    found.extend(_both_fell_notice(data))
     if data.isolation in WEAK_ISOLATION:
         found.append(Notice("note", WEAK_ISOLATION[data.isolation]))
     for name, evaluation in (("base", data.base), ("aligned", data.aligned)):
@@ -190,6 +216,24 @@ def training_warnings(data: ReportData) -> list[str]:
     if not first_step:
         return [str(text) for text in data.summary.get("warnings") or ()]
     return [text if step is None else f"step {step}: {text}" for text, step in first_step.items()]
+
+
+def _both_fell_notice(data: ReportData) -> list[Notice]:
+    """Chosen and rejected log-ratios that both fell: the loss can't tell, it reads their difference."""
+    chosen, rejected = (last_mean(data.metrics, f"log_ratio/{s}") for s in ("chosen", "rejected"))
+    if chosen is None or rejected is None or not both_fell(chosen, rejected):
+        return []
+    text = (
+        f"Chosen completions became less likely along with rejected ones: log-ratios {signed(chosen, 2)} and "
+        f"{signed(rejected, 2)} nats, mean of the last {LAST_STEPS} rows. A loss that reads "
+        "their difference may improve meanwhile: docs/chosen_reward.md."
+    )
+    return [Notice("note", text)]
+
+
+def both_fell(chosen: float | None, rejected: float | None) -> bool:
+    """Both log-ratios are notably below zero."""
+    return all(end is not None and end < -NOTABLE_FALL for end in (chosen, rejected))
 
 
 def _left_out_notices(data: ReportData) -> list[Notice]:

@@ -15,7 +15,13 @@ from rich.text import Text
 from codealign.report.breakdown import OUTCOME_MEANINGS
 from codealign.report.data import Evaluation, Gain, ReportData, score_label
 from codealign.report.facts import ISOLATION_MEANINGS, stage_rows
-from codealign.report.findings import meaning, score_names, tone_of, training_warnings
+from codealign.report.findings import (
+    meaning,
+    score_names,
+    solution_sentence,
+    tone_of,
+    training_warnings,
+)
 from codealign.report.numbers import (
     p_value,
     percent,
@@ -41,6 +47,7 @@ def render_table(summary: Mapping[str, Any] | ReportData) -> Group:
     parts: list[RenderableType | None] = [
         _scores_table(data),
         *(Text(f"  {sentence}", style="dim") for sentence in meaning(data)[:1] if data.gain),
+        *(Text(f"  {sentence}", style="dim") for sentence in [solution_sentence(data)] if sentence),
         _outcomes_table(data),
         _stages_table(data),
         _pairs_line(data),

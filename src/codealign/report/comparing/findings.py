@@ -12,7 +12,7 @@ from typing import Literal
 
 from codealign.report.comparing.data import ComparisonData, Method
 from codealign.report.data import Gain, score_label
-from codealign.report.findings import FEW_PROBLEMS, NOTABLE_FALL, Headline, Notice, Tone, tone_of
+from codealign.report.findings import FEW_PROBLEMS, Headline, Notice, Tone, both_fell, tone_of
 from codealign.report.numbers import count, listed
 
 Quantity = Literal["gain", "difference"]
@@ -160,7 +160,11 @@ def notices(data: ComparisonData) -> list[Notice]:
     warned = [name for name, method in data.methods.items() if num_warnings(method)]
     if warned:
         found.append(Notice("warning", f"Training gave warnings under {listed(warned)}."))
-    sunk = [name for name, method in data.methods.items() if both_fell(method)]
+    sunk = [
+        name
+        for name, method in data.methods.items()
+        if both_fell(method.mean("log_ratio_chosen"), method.mean("log_ratio_rejected"))
+    ]
     if sunk:
         found.append(
             Notice(
@@ -178,12 +182,6 @@ def notices(data: ComparisonData) -> list[Notice]:
             )
         )
     return found
-
-
-def both_fell(method: Method) -> bool:
-    """Both log-ratios are notably below zero at the end, in the mean over seeds."""
-    ends = [method.mean(f"log_ratio_{side}") for side in ("chosen", "rejected")]
-    return all(end is not None and end < -NOTABLE_FALL for end in ends)
 
 
 def num_warnings(method: Method) -> int:

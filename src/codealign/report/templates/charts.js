@@ -11,8 +11,16 @@
   const SMOOTH_LIMIT = 25;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const colourOf = (key) =>
-    key.endsWith("/chosen") ? "--chosen" : key.endsWith("/rejected") ? "--rejected" : "--accent";
+  const sideOf = (key) => /(chosen|rejected)$/.exec(key)?.[0];
+  // Lines that are of neither side differ by colour and by dash.
+  const STYLES = [
+    ["--accent", undefined], ["--syntax_error", [7, 4]], ["--passed", [2, 3]], ["--failed", [10, 3, 2, 3]], ["--quiet", [4, 2]],
+  ];
+  function styleOf(chart, key) {
+    if (sideOf(key) === "chosen") return ["--chosen", undefined];
+    if (sideOf(key) === "rejected") return ["--rejected", [7, 4]];
+    return STYLES[chart.series.findIndex(([other]) => other === key) % STYLES.length];
+  }
 
   function written(value, unit) {
     if (value === null || value === undefined) return "–";
@@ -38,14 +46,15 @@
     !series[0].startsWith("eval_") &&
     series[1].filter((value) => value !== null).length >= SMOOTH_FROM;
 
-  function lineOf(key, sparse) {
+  function lineOf(chart, key, sparse) {
+    const [name, dash] = styleOf(chart, key);
     return {
       label: key,
-      stroke: () => colour(colourOf(key)),
+      stroke: () => colour(name),
       width: 2,
-      dash: key.endsWith("/rejected") ? [7, 4] : undefined,
+      dash,
       spanGaps: true,
-      points: { show: sparse, size: 6, fill: () => colour(colourOf(key)) },
+      points: { show: sparse, size: 6, fill: () => colour(name) },
     };
   }
 
@@ -58,12 +67,12 @@
       const sparse = values.filter((value) => value !== null).length < 25;
       if (isNoisy(chart, series)) {
         columns.push(values);
-        lines.push({ ...lineOf(key, false), width: 1, alpha: 0.28, dash: undefined });
+        lines.push({ ...lineOf(chart, key, false), width: 1, alpha: 0.28, dash: undefined });
         columns.push(smoothed(values));
       } else {
         columns.push(values);
       }
-      lines.push(lineOf(key, sparse));
+      lines.push(lineOf(chart, key, sparse));
     }
     return { columns, lines };
   }
@@ -118,7 +127,8 @@
       const entry = document.createElement("span");
       entry.className = "entry";
       const mark = document.createElement("span");
-      mark.className = `key ${key.endsWith("/rejected") ? "rejected" : key.endsWith("/chosen") ? "chosen" : "single"}`;
+      mark.className = `key ${sideOf(key) ?? "single"}`;
+      if (!sideOf(key)) mark.style.background = `var(${styleOf(chart, key)[0]})`;
       const value = document.createElement("b");
       value.textContent = written(values[at], chart.unit);
       entry.append(mark, `${key} `, value);
