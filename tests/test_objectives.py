@@ -1353,13 +1353,6 @@ def test_settings_of_mrpo_that_would_be_ignored_are_refused(options, message):
         mrpo_section(**options)
 
 
-def test_a_sum_has_one_set_of_references():
-    one, two = mrpo_section(), WPO(objective=mrpo_section(1))
-    with pytest.raises(ValidationError, match="give every mrpo the same references"):
-        Sum(terms=[Term(objective=one), Term(objective=two)])
-    Sum(terms=[Term(objective=one), Term(objective=WPO(objective=mrpo_section(beta=0.2)))])
-
-
 @pytest.mark.parametrize("kind", ["tis_dpo", "ld"])
 def test_mrpo_has_no_meaning_for_parts_of_a_completion(kind):
     with pytest.raises(ValidationError, match="tag 'mrpo' found"):

@@ -822,20 +822,6 @@ class Sum(Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _one_set_of_references(self) -> Sum:
-        sections = [each for each in objectives_in(self) if isinstance(each, MRPO)]
-        if any(
-            (s.references, s.weights) != (t.references, t.weights)
-            for s in sections
-            for t in sections
-        ):
-            raise ValueError(
-                "terms: pairs have the log-probs and weights of one set of references: give every mrpo the "
-                "same references and weights"
-            )
-        return self
-
 
 Objective = Annotated[OfPairs | WPO | Sum | SFT | RFT | MinorSFT, Field(discriminator="kind")]
 

@@ -169,15 +169,15 @@ class MRPOObjective(PairObjective):
             raise DataError(
                 f"pairs have log-probs of {found} references, and {num_others} are named",
                 where="train.objective.kind: mrpo",
-                cure="compute chosen_reference_logps and rejected_reference_logps for train.objective.references "
-                "(codealign.reference_logps), or choose dpo",
+                cure="have a run's stage `annotate`, or codealign.reference_logps, ask those of train.objective.references, "
+                "or choose dpo",
             )
         primary_N1 = outputs.reference_logps_NT.detach().sum(-1, keepdim=True)
         sides = zip((batch.chosen_P, batch.rejected_P), others_SK.chunk(2), strict=True)
         return Sides(*(torch.cat([primary_N1[n_P], others_PK], 1) for n_P, others_PK in sides))
 
     def _alphas(self, logps_PK: Sides, outputs: Outputs, batch: Batch) -> Tensor:
-        """[P, K]"""
+        """[P, K], from the pairs' own columns or from unclipped log-probs."""
         match self.config.weights:
             case FixedWeights(alphas=alphas):
                 return logps_PK.chosen.new_tensor(alphas).expand_as(logps_PK.chosen)
@@ -186,7 +186,8 @@ class MRPOObjective(PairObjective):
                     raise DataError(
                         "pairs have no reference_weights",
                         where="train.objective.weights.kind: validation",
-                        cure="compute them (codealign.reference_logps), or choose kind: per_pair",
+                        cure="have a run's stage `annotate`, or codealign.reference_logps, make them, or choose "
+                        "kind: per_pair",
                     )
                 return batch.reference_weights_PK
             case PerPairWeights(length_normalised=length_normalised, swap_alpha=swap_alpha):
