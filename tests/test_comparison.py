@@ -216,7 +216,12 @@ def test_the_summary_adds_up(tmp_path: Path):
     assert b["difference"]["value"] == pytest.approx(0.125)
     assert b["difference"]["seeds"] == [0, 1]
     seed = summary["methods"]["b"]["seeds"]["1"]
-    assert seed["greedy_pass@1"] == {"gain": 0.0, "base": 0.5, "aligned": 0.5}
+    assert seed["greedy_pass@1"] == {
+        "gain": 0.0,
+        "base": 0.5,
+        "aligned": 0.5,
+        "difference": 0.0,
+    }
     assert seed["log_ratio_chosen"] == -5.0, "the mean of the last five steps"
     assert seed["solution_nll_change"] == 0.25
     assert summary["missing"] == []
