@@ -216,6 +216,7 @@ def test_the_summary_adds_up(tmp_path: Path):
     assert b["difference"]["value"] == pytest.approx(0.125)
     assert b["difference"]["seeds"] == [0, 1]
     seed = summary["methods"]["b"]["seeds"]["1"]
+    # both solve two of four, not the same two: 1 - 0, 0 - 0, 1 - 1, 0 - 1
     assert seed["greedy_pass@1"] == {
         "gain": 0.0,
         "base": 0.5,
@@ -226,6 +227,18 @@ def test_the_summary_adds_up(tmp_path: Path):
     assert seed["solution_nll_change"] == 0.25
     assert summary["missing"] == []
     assert json.loads((comparison.path / "comparison.json").read_text()) == summary
+
+
+def test_the_page_is_written_with_the_curves_of_each_run(tmp_path: Path):
+    comparison = load(tmp_path, TWO)
+    for method, seed in (("a", 0), ("a", 1), ("b", 0)):
+        done_run(comparison, method, seed, [1, 0, 1, 1])
+    conclude_comparison(comparison)
+    page = (comparison.path / "comparison.html").read_text()
+    assert "a: log_ratio/chosen 0 at first, -7 at last (mean of 2 seeds)." in page
+    assert "b: log_ratio/chosen 0 at first, -7 at last (one seed)." in page
+    assert 'href="b/seed-0/report.html"' in page
+    assert "Not done, and in no number here: b, seed 1." in page
 
 
 def test_runs_that_are_missing_are_named_and_seeds_are_paired_with_their_own(tmp_path: Path):

@@ -218,7 +218,7 @@ def test_stages_that_only_some_runs_have_say_what_they_are_for() -> None:
     config = {"token_weights": {"kind": "sft", "transform": {"kind": "exp", "mu": 1.0}}}
     text = text_of(render_report(ReportData(summary={"stages": stages}, config=config)))
     assert "the good model of token weights: 9 steps" in text
-    assert "token weights into the pairs: 37 pairs" in text
+    assert "into the pairs what the objective asked for: 37 pairs" in text
     assert "Token weights sft (transform exp (mu 1))" in text
     plain = ReportData(config={"token_weights": {"kind": "none"}})
     assert "Token weights" not in text_of(render_report(plain))

@@ -992,6 +992,12 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     eval: EvalConfig = EvalConfig()
 
+    @property
+    def annotates_pairs(self) -> bool:
+        """Whether token weights or what other references say are written into the pairs before training."""
+        is_weighed = not isinstance(self.token_weights, NoTokenWeights)
+        return is_weighed or several_references(self.train.objective) is not None
+
     @model_validator(mode="after")
     def _token_weights_are_read(self) -> RunConfig:
         readers = [each for each in objectives_in(self.train.objective) if isinstance(each, TISDPO)]

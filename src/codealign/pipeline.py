@@ -198,10 +198,10 @@ class Run:
 
     def _annotation_keys(self, pairs: str, model: Any) -> dict[str, str]:
         """Keys of the stages between pairs and training; none where the objective reads pairs as they are."""
+        if not self.config.annotates_pairs:
+            return {}
         section, train = self.config.token_weights, self.config.train
         mrpo = several_references(train.objective)
-        if isinstance(section, NoTokenWeights) and mrpo is None:
-            return {}
         keys: dict[str, str] = {}
         asked = section.model_dump(mode="json")
         if isinstance(section, TrainedContrast):

@@ -17,7 +17,7 @@ from codealign.cli.options import (
     split_target,
 )
 from codealign.cli.stages import opened_run, resolve_run, show_plan, stored_config
-from codealign.config import KATA_POLICY, NoTokenWeights, RunConfig
+from codealign.config import KATA_POLICY, RunConfig
 from codealign.errors import InputError
 from codealign.records import OUTCOMES, Completion, Pair, Record, Verdict
 from codealign.rundir import ARTEFACTS, Shards, read_json
@@ -63,7 +63,7 @@ def show_command(
         raise InputError(
             f"{kind} have no outcome", where="command line", cure="--outcome goes with verdicts"
         )
-    if kind == "pairs" and not isinstance(config.token_weights, NoTokenWeights):
+    if kind == "pairs" and config.annotates_pairs:
         annotated = ARTEFACTS["annotate"][0]
         directory = annotated if Shards(path / annotated).paths else directory
     rows = [

@@ -16,7 +16,7 @@ from codealign.report.numbers import duration
 STAGE_MEANINGS = {
     "contrast/good": "the good model of token weights",
     "contrast/bad": "the bad model of token weights",
-    "annotate": "token weights into the pairs",
+    "annotate": "into the pairs what the objective asked for",
 }
 """What the stages are for that not every run has."""
 
