@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +276,39 @@ def test_a_method_that_fails_leaves_the_others_alone(tmp_path: Path):
     assert list(failures) == ["b, seed 0"]
     assert failures["b, seed 0"].startswith("error")
     assert summarise_comparison(comparison)["missing"] == ["b, seed 0"]
+
+
+def test_an_interrupt_reaches_the_runs_and_starts_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    comparison = load(tmp_path, TWO)
+    # Stands in for codealign: it says that it lives, and what ended it.
+    stand_in = (
+        "import pathlib, sys, time\n"
+        "here = pathlib.Path(sys.argv[2])\n"
+        "(here / 'alive').touch()\n"
+        "try:\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    (here / 'interrupted').touch()\n"
+    )
+    original = subprocess.Popen
+
+    def launch(command: list[str], **options: Any) -> Any:
+        return original([sys.executable, "-c", stand_in, *command[3:]], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", launch)
+    first = comparison.runs[0].path
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 30
+        while not (first / "alive").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_comparison(comparison, lambda run, event: None)
+    assert (first / "interrupted").exists()
+    assert not any(run.path.exists() for run in comparison.runs[1:])
 
 
 # ---------------------------------------------------------------- end to end

@@ -20,6 +20,7 @@ yours to choose well for each, and the table shows steps, tokens and seconds bes
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -152,34 +153,57 @@ def run_comparison(
         jobs: runs at a time, in the place of the file's.
     """
     failures: dict[str, str] = {}
+    running = _Running()
 
     def work(planned: PlannedRun) -> None:
         if planned.done:
             on_event(planned, "done before")
             return
         on_event(planned, "started")
-        error = _run(planned, comparison.path)
+        error = running.run(planned, comparison.path)
         if error:
             failures[f"{planned.method}, seed {planned.seed}"] = error
         on_event(planned, "failed" if error else "done")
 
     with ThreadPoolExecutor(jobs or comparison.config.jobs) as pool:
-        for future in [pool.submit(work, planned) for planned in comparison.runs]:
-            future.result()
+        futures = [pool.submit(work, planned) for planned in comparison.runs]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            running.interrupt()
+            raise
     return failures
 
 
-def _run(planned: PlannedRun, reuse: Path) -> str:
-    """Run it as a user would; the last line of what it said where it failed, else nothing."""
-    write_json(planned.path / "config.json", planned.config.model_dump(mode="json"))
-    words = ["run", str(planned.path), "--reuse", str(reuse), "-q", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "codealign", *words], capture_output=True, text=True
-    )
-    if done.returncode == 0:
-        return ""
-    said = [line for line in done.stderr.splitlines() if line.strip()]
-    return next((line for line in said if line.startswith("error")), (said or ["no word"])[-1])
+class _Running:
+    """The processes of runs that are going on, so that an interrupt reaches them."""
+
+    def __init__(self) -> None:
+        self._processes: set[subprocess.Popen[str]] = set()
+
+    def run(self, planned: PlannedRun, reuse: Path) -> str:
+        """Run it as a user would; what it said last where it failed, else nothing."""
+        write_json(planned.path / "config.json", planned.config.model_dump(mode="json"))
+        words = ["run", str(planned.path), "--reuse", str(reuse), "-q", "--json"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "codealign", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._processes.add(process)
+        said = [line for line in process.communicate()[1].splitlines() if line.strip()]
+        self._processes.discard(process)
+        if process.returncode == 0:
+            return ""
+        return next((line for line in said if line.startswith("error")), (said or ["no word"])[-1])
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does to a run: it ends, and the next one goes on from there."""
+        for process in list(self._processes):
+            process.send_signal(signal.SIGINT)
 
 
 # ---------------------------------------------------------------- what they came to
