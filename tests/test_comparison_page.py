@@ -106,6 +106,15 @@ def test_the_table_of_one_method_has_no_difference_and_names_what_is_not_done() 
     assert "Not done, and in no number here: rft, seed 0." in table
 
 
+def test_a_method_without_a_score_is_left_out_of_its_table_only() -> None:
+    summary = summary_of((0.1, 0.05, 0.2))
+    del summary["methods"]["rival_0"]["greedy_pass@1"]
+    data = comparison_data(summary)
+    # in the tables of cost and of movement
+    assert printed(data, 80).count("rival_0") == 2
+    assert "rival_0" in text_of(render_comparison_page(data))
+
+
 # ---- what is said
 
 
@@ -220,7 +229,7 @@ def test_a_comparison_without_curves_has_no_section_of_them() -> None:
     data = comparison_data(summary_of((0.1, 0.05, 0.2)))
     ids = [attributes.get("id") for _, attributes in Tags(render_comparison_page(data)).tags]
     assert "curves" not in ids
-    with pytest.raises(InputError, match="no run of this comparison has log-ratios"):
+    with pytest.raises(InputError, match="no run has log-ratios"):
         render_curves_svg(data)
 
 
@@ -266,6 +275,23 @@ def test_the_picture_stands_alone_in_light_and_dark(data: ComparisonData) -> Non
     assert not re.search(r"(href|src)=|url\(|@import", picture)
     names = [node.text for node in tree.iter() if node.get("class") == "method"]
     assert names == [panel.method for panel in multiples(data)[0].panels]
+
+
+def test_the_picture_has_the_methods_and_axes_that_were_asked_for(data: ComparisonData) -> None:
+    def texts(role: str, picture: str) -> list[str | None]:
+        return [n.text for n in ElementTree.fromstring(picture).iter() if n.get("class") == role]
+
+    chosen = render_curves_svg(data, ["ipo", "dpo"])
+    assert texts("method", chosen) == ["dpo", "ipo"], "as the comparison lists them"
+    assert "dpo's, in every panel" in texts("legend", chosen)
+    alone = render_curves_svg(data, ["ipo", "simpo"], own_axes=True)
+    assert texts("legend", alone) == ["chosen", "rejected"]
+    assert "−30" in chosen.split("ipo</text>")[0], "the axis of dpo's panel reaches as far as ipo's"
+    assert (
+        "−30" not in render_curves_svg(data, ["ipo", "dpo"], own_axes=True).split("ipo</text>")[0]
+    )
+    with pytest.raises(InputError, match="no method nonsense"):
+        render_curves_svg(data, ["nonsense"])
 
 
 @pytest.mark.parametrize(
@@ -326,6 +352,9 @@ def test_the_picture_of_a_single_run_is_refused(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit, match="2"):
         main(["report", "--svg", "curves.svg"])
     assert "--svg would be ignored here" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "--method", "dpo", "--own-axes"])
+    assert "--method, --own-axes would be ignored here" in capsys.readouterr().err
 
 
 # ---- in a real browser

@@ -186,8 +186,18 @@ def _verdict_text(verdict: Verdict) -> str:
     metavar="FILE.svg",
     help="Of a comparison: write its log-ratio curves as a picture, and no page.",
 )
+@click.option(
+    "--method", "methods", multiple=True, help="In the picture only this one; repeatable."
+)
+@click.option("--own-axes", is_flag=True, help="In the picture an axis for each method.")
 @shared_options
-def report_command(words: tuple[str, ...], svg_path: Path | None, shared: Shared) -> None:
+def report_command(
+    words: tuple[str, ...],
+    svg_path: Path | None,
+    methods: tuple[str, ...],
+    own_axes: bool,
+    shared: Shared,
+) -> None:
     """Write report.html of a run again, from what its directory holds.
 
     RUN is a run directory, or the run file that led to it; without it runs/kata. Of a comparison's directory
@@ -200,8 +210,12 @@ def report_command(words: tuple[str, ...], svg_path: Path | None, shared: Shared
             where="command line",
             cure="leave out key=value, or use `codealign run`",
         )
+    if svg_path is None:
+        refuse_ignored(
+            "they are about the picture: give --svg", method=methods, **{"own-axes": own_axes}
+        )
     if target is not None and (target / "comparison.json").exists():
-        _report_comparison(target, svg_path, shared)
+        _report_comparison(target, svg_path, methods, own_axes, shared)
         return
     refuse_ignored("give the directory of a comparison, or leave it out", svg=svg_path)
     directory = resolve_run(words)[1]
@@ -219,7 +233,13 @@ def report_command(words: tuple[str, ...], svg_path: Path | None, shared: Shared
     _print_report(path, shared)
 
 
-def _report_comparison(directory: Path, svg_path: Path | None, shared: Shared) -> None:
+def _report_comparison(
+    directory: Path,
+    svg_path: Path | None,
+    methods: tuple[str, ...],
+    own_axes: bool,
+    shared: Shared,
+) -> None:
     path = svg_path or directory / "comparison.html"
     if shared.dry_run:
         print_plan(f"write {path}", shared, report=str(path))
@@ -229,7 +249,7 @@ def _report_comparison(directory: Path, svg_path: Path | None, shared: Shared) -
 
     data = shown_comparison(directory)
     if svg_path:
-        write_curves_svg(data, path)
+        write_curves_svg(data, path, methods, own_axes=own_axes)
     else:
         write_comparison_page(data, path)
     _print_report(path, shared)

@@ -47,8 +47,8 @@ class SeedRun(Scored):
     scores: dict[str, SeedScore] = Field(default_factory=dict)
 
 
-class Difference(Gain):
-    """A method minus the baseline, over the seeds that both have."""
+class Change(Gain):
+    """A method minus the base policy, or minus the baseline over the seeds that both have."""
 
     num_problems: int = 0
     seeds: list[int] = Field(default_factory=list)
@@ -59,8 +59,8 @@ class MethodScore(Part):
 
     base: float
     aligned: float
-    gain: Difference
-    difference: Difference | None = None
+    gain: Change
+    difference: Change | None = None
 
 
 class Method(Scored):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -188,39 +188,64 @@ def _in_words(curves: _Curves, unit: str) -> str:
     return f"{curves.key} {first} at first, {last} at last ({who})"
 
 
-def render_curves_svg(data: ComparisonData) -> str:
+def render_curves_svg(
+    data: ComparisonData, methods: Collection[str] = (), *, own_axes: bool = False
+) -> str:
     """A picture that stands alone: chosen and rejected log-ratios of every method that has them.
 
+    Args:
+        methods: only these, as the comparison lists them; none means all.
+        own_axes: an axis for each panel, where one for all would flatten most of them.
+
     Raises:
-        InputError: no run logged any.
+        InputError: a method is not in the comparison, or no run logged log-ratios.
     """
-    found = next((each for each in multiples(data) if each.spec.keys[0] == SHARED[0]), None)
+    shown = _only(data, methods)
+    found = next((each for each in multiples(shown) if each.spec.keys[0] == SHARED[0]), None)
     if found is None:
         raise InputError(
-            "no run of this comparison has log-ratios to draw",
+            "no run has log-ratios to draw",
             where=data.name,
-            cure="compare methods with a reference (docs/objectives.md), or take the page",
+            cure="choose methods with a reference (docs/objectives.md)",
         )
+    panels = found.own_panels if own_axes and found.own_panels else found.panels
+    has_baseline = any(line.role == "baseline" for panel in panels for line in panel.lines)
     light, dark = (_filled(template_text("panels.css"), colours) for colours in _palettes())
     return render_template(
         "curves.svg.j2",
         data=data,
-        found=found,
-        columns=min(PICTURE_COLUMNS, len(found.panels)),
+        title=found.spec.title,
+        panels=panels,
+        has_baseline=has_baseline,
+        columns=min(PICTURE_COLUMNS, len(panels)),
         panel_size=(WIDTH, HEIGHT),
         light=light,
         dark=dark,
     )
 
 
-def write_curves_svg(data: ComparisonData, path: Path) -> None:
+def write_curves_svg(
+    data: ComparisonData, path: Path, methods: Collection[str] = (), *, own_axes: bool = False
+) -> None:
     """Write the picture atomically.
 
     Raises:
         InputError: as `render_curves_svg`.
         StorageError: the file can't be written.
     """
-    write_page(render_curves_svg(data), path)
+    write_page(render_curves_svg(data, methods, own_axes=own_axes), path)
+
+
+def _only(data: ComparisonData, methods: Collection[str]) -> ComparisonData:
+    unknown = [name for name in methods if name not in data.methods]
+    if unknown:
+        raise InputError(
+            f"no method {', '.join(unknown)}",
+            where=data.name,
+            cure=f"choose among {', '.join(data.methods)}",
+        )
+    kept = {name: data.methods[name] for name in data.methods if name in methods or not methods}
+    return data.model_copy(update={"methods": kept})
 
 
 def _palettes() -> Iterable[dict[str, str]]:

@@ -54,9 +54,9 @@ def _scores_table(data: ComparisonData, score: str) -> Table:
         table.add_column(title, justify="right", overflow="fold", min_width=5)
         table.add_column("interval", justify="right", overflow="fold", min_width=8)
     for name, method in data.methods.items():
-        found = method.scores[score]
-        cells = [percent(found.aligned), *_change_cells(found.gain)]
-        table.add_row(name, *cells, *(_change_cells(found.difference) if against else []))
+        if found := method.scores.get(score):
+            cells = [percent(found.aligned), *_change_cells(found.gain)]
+            table.add_row(name, *cells, *(_change_cells(found.difference) if against else []))
     return table
 
 
