@@ -142,7 +142,7 @@ def _panel(
     """A method's panel with axes that have room for the curves of `over`."""
     points = [point for each in over for curve in (each.mean, *each.seeds) for point in curve]
     x = axis_over([0.0, *(step for step, _ in points)], num_ticks=5, room=0)
-    y = axis_over([value for _, value in points], num_ticks=4)
+    y = axis_over([value for _, value in points])
     lines = [Line("baseline", _side(each.key), _path(each.mean, x, y)) for each in baseline]
     lines += [
         Line("seed", _side(each.key), _path(curve, x, y))
@@ -208,8 +208,10 @@ def render_curves_svg(
             where=data.name,
             cure="choose methods with a reference (docs/objectives.md)",
         )
-    panels = found.own_panels if own_axes and found.own_panels else found.panels
+    panels = (own_axes and found.own_panels) or found.panels
     has_baseline = any(line.role == "baseline" for panel in panels for line in panel.lines)
+    notes = [f"{data.baseline}, in the other panels"] if has_baseline else []
+    notes += ["each panel on an axis of its own"] if panels is found.own_panels else []
     light, dark = (_filled(template_text("panels.css"), colours) for colours in _palettes())
     return render_template(
         "curves.svg.j2",
@@ -217,6 +219,7 @@ def render_curves_svg(
         title=found.spec.title,
         panels=panels,
         has_baseline=has_baseline,
+        notes=notes,
         columns=min(PICTURE_COLUMNS, len(panels)),
         panel_size=(WIDTH, HEIGHT),
         light=light,
