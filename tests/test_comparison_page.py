@@ -303,7 +303,7 @@ def test_the_picture_has_the_methods_and_axes_that_were_asked_for(data: Comparis
     ],
 )
 def test_ticks_are_round_numbers(values: tuple, ticks: tuple, labels: tuple) -> None:
-    axis = axis_over(values, room=0)
+    axis = axis_over(values, num_ticks=5, room=0)
     assert axis.ticks == pytest.approx(ticks)
     assert tuple(axis.label(tick) for tick in axis.ticks) == labels
 

@@ -30,7 +30,7 @@ class Axis(NamedTuple):
         return self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else self.high - self.low
 
 
-def axis_over(values: Iterable[float], num_ticks: int = 5, room: float = 0.04) -> Axis:
+def axis_over(values: Iterable[float], num_ticks: int = 6, room: float = 0.04) -> Axis:
     """An axis from the least value to the greatest, and a share of `room` beyond; around a single one of them."""
     least, greatest = _ends(list(values))
     spare = room * (greatest - least)

@@ -48,7 +48,7 @@ def dot_charts(data: ComparisonData, quantity: Quantity) -> list[DotChart]:
     ]
     if not values:
         return []
-    axis = axis_over([0.0, *values], num_ticks=6)
+    axis = axis_over([0.0, *values])
     return [_chart(data, score, quantity, axis) for score in data.headline_scores]
 
 
