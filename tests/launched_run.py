@@ -2,6 +2,7 @@
 
     model, run_dir       directories
     num_pairs            pairs to train on
+    labelled             whether on their sides as labelled completions, without every third rejected one
     train, policy        settings that differ from those below
     stop_after           steps; without, it goes to the end
     validates            whether validation samples a text
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 
 import torch
-from model_fixtures import text_pairs
+from model_fixtures import labelled_sides, text_pairs
 from torch.distributed.tensor import DTensor
 
 from codealign.config import ModelConfig, TrainConfig, TransformersEngine
@@ -57,7 +58,7 @@ def train_once(run: dict) -> None:
 
     train(
         policy,
-        text_pairs(run["num_pairs"]),
+        labelled_sides(run["num_pairs"]) if run.get("labelled") else text_pairs(run["num_pairs"]),
         TrainConfig(**settings),
         run_dir=run_dir,
         seed=0,

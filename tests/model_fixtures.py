@@ -13,7 +13,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from codealign.records import Pair
+from codealign.records import Labelled, Pair
 
 # Every test that trains imports this module. Two threads are slower than one for models this small, far
 # slower when the machine is busy, and one makes the sums come out in one order.
@@ -104,3 +104,9 @@ def text_pairs(count: int) -> list[Pair]:
         )
         for i in range(count)
     ]
+
+
+def labelled_sides(num_pairs: int) -> list[Labelled]:
+    """The sides of `text_pairs`, every third rejected one left out: more desirable ones than others."""
+    sides = [side for pair in text_pairs(num_pairs) for side in pair.sides()]
+    return [side for number, side in enumerate(sides) if number % 6 != 5]

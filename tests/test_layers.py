@@ -49,6 +49,7 @@ LAYERS: list[set[str]] = [
         "packing",
         "reference_logps",
         "training",
+        "labels",
         "launching",
         "checkpoint",
         "metrics",

@@ -1472,6 +1472,20 @@ def trl_batch() -> Batch:
     )
 
 
+def with_labels(batch: Batch, labels: list[int]) -> Batch:
+    """The same completions, in no pairs: each a row with its label."""
+    none = torch.zeros(0, dtype=torch.long)
+    return replace(
+        batch,
+        chosen_P=none,
+        rejected_P=none,
+        pair_weights_P=torch.zeros(0),
+        labelled_R=torch.arange(batch.num_completions),
+        labels_R=torch.tensor(labels, dtype=torch.bool),
+        label_weights_R=torch.ones(batch.num_completions),
+    )
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
     "case", TRL_GOLDEN["cases"], ids=lambda case: f"{case['ours']['kind']}={case['trl']}"
@@ -1481,6 +1495,8 @@ def test_loss_and_gradient_equal_what_trl_gave(case, dtype):
     if dtype not in case:
         pytest.skip("TRL has no such case")
     batch = trl_batch()
+    if "labels" in case:
+        batch = with_labels(batch, case["labels"])
     tables = {
         name: torch.tensor(table, dtype=getattr(torch, dtype))
         for name, table in TRL_GOLDEN["inputs"].items()

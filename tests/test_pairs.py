@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from codealign.config import (
     AllPairs,
+    FilePairs,
+    LabelledCompletions,
     LengthMatchedPairs,
     NearestPairs,
     PairsConfig,
     PassRatePairs,
     RandomPairs,
 )
-from codealign.errors import DataError
-from codealign.pairs import build_pairs, completions_of, edit_distance
+from codealign.errors import ConfigError, DataError
+from codealign.pairs import build_labelled, build_pairs, completions_of, edit_distance
 from codealign.records import (
     CheckTests,
     Completion,
@@ -347,3 +349,49 @@ def plain_edit_distance(one: str, other: str) -> int:
 @given(st.text("abc", max_size=80), st.text("abc", max_size=80))
 def test_the_bit_parallel_edit_distance_is_the_plain_one(one, other):
     assert edit_distance(one, other) == plain_edit_distance(one, other)
+
+
+# ------------------------------------------------------------------ labels
+
+
+def labels_of(outcomes: list[str], config: PairsConfig | None = None, **options):
+    completions, verdicts = judged("task", outcomes, **options)
+    return build_labelled([problem("task")], completions, verdicts, config)
+
+
+def test_every_judged_completion_is_a_labelled_row_and_one_sided_problems_teach_too():
+    found = labels_of(["passed", "failed", "not_judged", "timeout"])
+    rows = [(row.label, row.model_extra["sample_index"]) for row in found.rows]
+    assert rows == [(True, 0), (False, 1), (False, 3)]
+    assert found.rows[0].completion_ids == [10]
+    assert found.rows[1].model_extra["outcome"] == "failed"
+    assert found.counts == {"labelled": 1}
+    assert [row.label for row in labels_of(["passed"] * 3).rows] == [True] * 3
+    assert [row.label for row in labels_of(["failed"] * 3).rows] == [False] * 3
+    assert labels_of(["not_judged"]).reasons == {"task": "not_judged"}
+
+
+def test_a_program_that_passed_and_failed_has_no_label():
+    same = ["    return 1\n", "    return 1\n", "    return 2\n"]
+    found = labels_of(["passed", "failed", "failed"], texts=same)
+    assert [row.completion for row in found.rows] == ["    return 2\n"]
+    assert labels_of(["passed", "failed"], texts=same[:2]).reasons == {"task": "identical_sides"}
+
+
+def test_equal_programs_are_one_row_unless_that_is_not_asked_for():
+    same = ["    return 1\n", "    return 1  # one\n"]
+    assert len(labels_of(["failed"] * 2, texts=same).rows) == 1
+    all_of_them = PairsConfig(strategy=LabelledCompletions(), deduplicate=False)
+    assert len(labels_of(["failed"] * 2, all_of_them, texts=same).rows) == 2
+
+
+def test_a_cap_is_of_each_side():
+    config = PairsConfig(strategy=LabelledCompletions(max_per_side=2))
+    found = labels_of(["passed"] * 5 + ["failed"], config)
+    assert [row.label for row in found.rows] == [True, True, False]
+    assert labels_of(["passed"] * 5 + ["failed"], config) == found, "drawn by the seed"
+
+
+def test_a_strategy_without_pairs_is_refused_where_pairs_are_built():
+    with pytest.raises(ConfigError, match="strategy file makes no pairs of verdicts"):
+        pairs_of(["passed"], PairsConfig(strategy=FilePairs(path="p.jsonl")))

@@ -120,12 +120,17 @@ LORA = {"use_peft": True, "lora_target_modules": ["q_proj", "down_proj", "lm_hea
         ("fsdp", "qwen2", {"use_peft": True}, {"eval_steps": 2, "early_stopping": {"patience": 9}}),
         ("fsdp", "qwen2", {}, {"update": {"kind": "zeroth_order", "ema_decay": 0.5}}),
         ("fsdp", "qwen2", {}, {"objective": {"kind": "sft"}, "eval_steps": 2}),
+        ("ddp", "llama", {}, {"objective": {"kind": "bco", "beta": 0.1}}),
     ],
-    ids=["ddp", "ddp-lora", "untied", "kata", "lora-on-head", "lora-best-step", "zeroth", "sft"],
+    ids=[
+        *("ddp", "ddp-lora", "untied", "kata", "lora-on-head", "lora-best-step", "zeroth", "sft"),
+        "labels",
+    ],
 )
 def test_two_processes_give_what_one_gives(tmp_path, kind, model, policy, train):
     path = "kata" if model == "kata" else str(save_tiny_model(tmp_path / "model", model))
     run = {"model": path, "num_pairs": 22, "policy": policy, "validates": True}
+    run["labelled"] = train.get("objective", {}).get("kind") == "bco"
     for each, number, batch_size in (("alone", 1, 4), (kind, 2, 2)):
         settings = train | {"per_device_train_batch_size": batch_size}
         train_in((each, number), run | {"run_dir": str(tmp_path / each), "train": settings})

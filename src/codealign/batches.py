@@ -1,4 +1,4 @@
-"""What one forward needs, and what comes back: prompts, the completions under them, pairs over those.
+"""What one forward needs, and what comes back: prompts, the completions under them, pairs or labels over those.
 
 A batch is a tree: each distinct prompt once, each distinct completion of it once, and index arrays for
 everything that relates completions. How the tree becomes tensors for a model is `policy`'s business
@@ -6,8 +6,8 @@ alone; an objective sees `Outputs` and `Batch` and nothing else.
 
 Not promised: any order of completions within a batch. Go through the index arrays.
 
-Axes: N completions, P pairs, S sides of pairs (2P, all chosen ones first), K references (the policy's own first),
-T completion tokens (padded at the end).
+Axes: N completions, P pairs, S sides of pairs (2P, all chosen ones first), R labelled rows, K references (the policy's
+own first), T completion tokens (padded at the end).
 """
 
 from __future__ import annotations
@@ -44,14 +44,40 @@ class EncodedPair(NamedTuple):
         """Tokens of the longer side with its prompt: what a model's window must hold."""
         return len(self.prompt_ids) + max(len(self.chosen_ids), len(self.rejected_ids))
 
+    def completions(self, *, with_rejected: bool = True) -> tuple[TokenIds, ...]:
+        """The sides that are computed."""
+        return (self.chosen_ids, self.rejected_ids) if with_rejected else (self.chosen_ids,)
+
+
+class EncodedLabelled(NamedTuple):
+    """A completion that is desirable or not, as the model reads it. `weight` as in `EncodedPair`."""
+
+    prompt_ids: TokenIds
+    completion_ids: TokenIds
+    label: bool
+    weight: float = 1.0
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the completion with its prompt."""
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+    def completions(self, *, with_rejected: bool = True) -> tuple[TokenIds, ...]:
+        """The completion, whichever its label: what is not to be computed was left out before."""
+        return (self.completion_ids,)
+
+
+EncodedRow = EncodedPair | EncodedLabelled
+"""What training data is made of: all rows of one kind."""
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Completions under prompts, and pairs over completions.
+    """Completions under prompts, and over completions either pairs or labels.
 
     `weights_N` is how much a completion counts where completions are learnt one by one: the summed
-    weight of the pairs in which it is the chosen side, so that a program chosen in two pairs counts
-    twice wherever the pairs fall. `pair_weights_P` is how much each pair counts.
+    weight of the pairs in which it is the chosen side, or of the rows in which it is desirable, so that a program
+    chosen in two pairs counts twice wherever the pairs fall. `pair_weights_P` is how much each pair counts.
     """
 
     prompts: tuple[TokenIds, ...]
@@ -75,6 +101,12 @@ class Batch:
     reference but the policy's own; None where a pair has none."""
     reference_weights_PK: Tensor | None = None
     """[P, K] float64: α_k of each pair; None where a pair has none."""
+    labelled_R: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    """[R] int64 into the completions."""
+    labels_R: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+    """[R] bool: True is desirable."""
+    label_weights_R: Tensor = field(default_factory=lambda: torch.zeros(0))
+    """[R] float32: how much each labelled row counts."""
 
     @property
     def num_completions(self) -> int:
@@ -83,6 +115,10 @@ class Batch:
     @property
     def num_pairs(self) -> int:
         return len(self.chosen_P)
+
+    @property
+    def num_labelled(self) -> int:
+        return len(self.labelled_R)
 
     @property
     def num_tokens(self) -> int:
@@ -165,12 +201,7 @@ def batch_pairs(
             chosen.append(winner)
             rejected.append(tree.add(pair.prompt_ids, pair.rejected_ids, 0.0))
             pair_weights.append(pair.weight)
-    mismatched = []
-    if with_mismatched and len(first_chosen) > 1:
-        texts = list(first_chosen.values())
-        for prompt, text in zip(first_chosen, texts[1:] + texts[:1], strict=True):
-            if len(prompt) + len(text) <= longest:
-                mismatched.append(tree.add(prompt, text, 0.0))
+    mismatched = tree.add_mismatched(first_chosen, longest) if with_mismatched else []
     batch = tree.batch(
         torch.tensor(chosen, dtype=torch.long),
         torch.tensor(rejected, dtype=torch.long),
@@ -185,6 +216,43 @@ def batch_pairs(
         if with_rejected
         else None,
     )
+
+
+def batch_labelled(rows: Iterable[EncodedLabelled], *, with_mismatched: bool = False) -> Batch:
+    """The tree over labelled rows; equal completions with different labels are one completion in two rows.
+
+    `with_mismatched` as in `batch_pairs`, of the first completion of each prompt.
+    """
+    tree, rows = _Tree(), list(rows)
+    first: dict[TokenIds, TokenIds] = {}
+    for row in rows:
+        first.setdefault(row.prompt_ids, row.completion_ids)
+    numbers = [
+        tree.add(row.prompt_ids, row.completion_ids, row.weight if row.label else 0.0)
+        for row in rows
+    ]
+    longest = max((row.num_tokens for row in rows), default=0)
+    mismatched = tree.add_mismatched(first, longest) if with_mismatched else []
+    none = torch.zeros(0, dtype=torch.long)
+    return replace(
+        tree.batch(none, none, torch.zeros(0)),
+        mismatched_M=torch.tensor(mismatched, dtype=torch.long),
+        labelled_R=torch.tensor(numbers, dtype=torch.long),
+        labels_R=torch.tensor([row.label for row in rows], dtype=torch.bool),
+        label_weights_R=torch.tensor([row.weight for row in rows], dtype=torch.float32),
+    )
+
+
+def batch_rows(
+    rows: Iterable[EncodedRow], *, with_rejected: bool = True, with_mismatched: bool = False
+) -> Batch:
+    """`batch_pairs` or `batch_labelled`, as the rows are."""
+    rows = list(rows)
+    labelled = [row for row in rows if isinstance(row, EncodedLabelled)]
+    if labelled:
+        return batch_labelled(labelled, with_mismatched=with_mismatched)
+    pairs = [row for row in rows if isinstance(row, EncodedPair)]
+    return batch_pairs(pairs, with_rejected=with_rejected, with_mismatched=with_mismatched)
 
 
 def _reference_logps(pairs: list[EncodedPair]) -> Tensor | None:
@@ -237,6 +305,15 @@ class _Tree:
             self.weights.append(0.0)
         self.weights[index] += weight
         return index
+
+    def add_mismatched(self, first: dict[TokenIds, TokenIds], longest: int) -> list[int]:
+        """Under each prompt the first completion of the next one, in a circle, unless that exceeds `longest`."""
+        texts = list(first.values())
+        return [
+            self.add(prompt, text, 0.0)
+            for prompt, text in zip(first, texts[1:] + texts[:1], strict=True)
+            if len(first) > 1 and len(prompt) + len(text) <= longest
+        ]
 
     def batch(self, chosen_P: Tensor, rejected_P: Tensor, pair_weights_P: Tensor) -> Batch:
         return Batch(

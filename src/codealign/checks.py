@@ -20,7 +20,7 @@ from codealign.interop import Preferences
 from codealign.judging import Calibration, calibrate
 from codealign.pipeline import Run
 from codealign.progress import Progress
-from codealign.records import Message, Problem
+from codealign.records import Message, Pair, Problem
 from codealign.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -161,9 +161,13 @@ def _texts(run: Run) -> list[Text]:
         return [
             Text(p.task_id, p.prompt, p.canonical_solution) for p in run.train_problems.values()
         ]
-    rows = run.preferences.pairs[:MAX_REFERENCES]
+    rows = run.preferences.rows[:MAX_REFERENCES]
     return [
-        Text(row.task_id or f"row {number}", row.prompt_messages or row.prompt, row.chosen)
+        Text(
+            row.task_id or f"row {number}",
+            row.prompt_messages or row.prompt,
+            row.chosen if isinstance(row, Pair) else row.completion,
+        )
         for number, row in enumerate(rows, start=1)
     ]
 

@@ -257,6 +257,15 @@ class PassRatePairs(Section):
     min_margin: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
 
 
+class LabelledCompletions(Section):
+    """No pairs: every judged completion by itself, passed or failed, for `kto` and `bco`; problems that all samples
+    pass or fail teach as well."""
+
+    kind: Literal["labelled"] = "labelled"
+    max_per_side: Count | None = None
+    """Completions of a problem that passed, and as many that failed, drawn at random; None takes all."""
+
+
 class FilePairs(Section):
     """Preference data made elsewhere: nothing is sampled or judged for training."""
 
@@ -268,7 +277,13 @@ class FilePairs(Section):
 
 
 PairStrategy = Annotated[
-    RandomPairs | NearestPairs | LengthMatchedPairs | AllPairs | PassRatePairs | FilePairs,
+    RandomPairs
+    | NearestPairs
+    | LengthMatchedPairs
+    | AllPairs
+    | PassRatePairs
+    | LabelledCompletions
+    | FilePairs,
     Field(discriminator="kind"),
 ]
 
@@ -278,20 +293,24 @@ class PairsConfig(Section):
 
     strategy: PairStrategy = RandomPairs()
     max_pairs_per_problem: Count = 1
-    """1 is the paper's; more uses more of each problem, less evenly."""
+    """1 is the paper's; more uses more of each problem, less evenly. Not for `labelled` and `file`."""
     deduplicate: bool = True
     """Programs with the same syntax tree count once."""
 
     @model_validator(mode="after")
-    def _a_file_is_taken_whole(self) -> PairsConfig:
+    def _nothing_would_be_ignored(self) -> PairsConfig:
+        unread, cure = [], ""
+        if isinstance(self.strategy, FilePairs):
+            unread, cure = ["max_pairs_per_problem", "deduplicate"], "a file is taken whole"
+        if isinstance(self.strategy, LabelledCompletions):
+            unread, cure = ["max_pairs_per_problem"], "strategy.max_per_side caps completions"
         # Compared with the defaults, as in ModelConfig.
-        names = ("max_pairs_per_problem", "deduplicate")
         fields = type(self).model_fields
-        changed = [name for name in names if getattr(self, name) != fields[name].default]
-        if changed and isinstance(self.strategy, FilePairs):
+        changed = [name for name in unread if getattr(self, name) != fields[name].default]
+        if changed:
             raise ValueError(
-                f"{', '.join(changed)} would be ignored with strategy file, which takes every pair of "
-                "its file: remove them, or choose pairs before writing the file"
+                f"{', '.join(changed)} would be ignored with strategy {self.strategy.kind}: {cure}, leave "
+                "them out"
             )
         return self
 

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from codealign import config
-from codealign.batches import Batch, EncodedPair, TokenIds, batch_pairs
+from codealign.batches import Batch, EncodedPair, EncodedRow, TokenIds, batch_rows
 from codealign.errors import DataError
 from codealign.packing import by_prompt, plan
 from codealign.policy import Policy
@@ -52,7 +52,7 @@ class Experience(Protocol):
 
 
 class PairExperience:
-    """Recorded pairs, each once an epoch.
+    """Recorded pairs, or labelled completions in their place, each once an epoch.
 
     Args:
         pairs: in any order that is the same on every process.
@@ -69,7 +69,7 @@ class PairExperience:
 
     def __init__(
         self,
-        pairs: Sequence[EncodedPair],
+        pairs: Sequence[EncodedRow],
         section: config.TrainConfig,
         *,
         with_rejected: bool,
@@ -115,7 +115,7 @@ class PairExperience:
             with_rejected=self.with_rejected,
         )
         return [
-            batch_pairs(
+            batch_rows(
                 (self.pairs[i] for i in members),
                 with_rejected=self.with_rejected,
                 with_mismatched=self.with_mismatched,
@@ -156,7 +156,7 @@ EXPERIENCES: dict[type[config.Section], Callable[..., Experience]] = {
 
 
 def build_experience(
-    section: config.TrainConfig, pairs: Sequence[EncodedPair], **options: Any
+    section: config.TrainConfig, pairs: Sequence[EncodedRow], **options: Any
 ) -> Experience:
     """The experience that a run file's `train.experience` asks for; options as `PairExperience`'s."""
     return EXPERIENCES[type(section.experience)](pairs, section, **options)
@@ -167,6 +167,10 @@ class EncodedPairs(NamedTuple):
 
     pairs: list[EncodedPair]
     left_out: Counter[str]
+
+    @property
+    def rows(self) -> list[EncodedPair]:
+        return self.pairs
 
     @property
     def hash(self) -> str:
@@ -216,14 +220,19 @@ def encode_each(
     policy: Policy, pairs: Sequence[Pair], max_length: int | None
 ) -> Iterator[tuple[EncodedPair, str | None]]:
     """Each pair as token ids, and why training leaves it out; None where it does not."""
-    limits = [limit for limit in (max_length, policy.max_positions) if limit is not None]
-    limit = min(limits, default=math.inf)
+    limit = length_limit(policy, max_length)
     for number, pair in enumerate(pairs):
         encoded = _encode_pair(policy, pair)
         where = f"pair {number} ({pair.task_id or 'no task_id'})"
         _check_pair(encoded, policy, where)
         _check_references(encoded, where)
         yield encoded, _reason_to_leave_out(encoded, limit)
+
+
+def length_limit(policy: Policy, max_length: int | None) -> float:
+    """Tokens that a prompt and a completion may have together."""
+    limits = [limit for limit in (max_length, policy.max_positions) if limit is not None]
+    return min(limits, default=math.inf)
 
 
 def _encode_pair(policy: Policy, pair: Pair) -> EncodedPair:
@@ -252,18 +261,27 @@ def _encode_pair(policy: Policy, pair: Pair) -> EncodedPair:
     )
 
 
-def _check_pair(pair: EncodedPair, policy: Policy, where: str) -> None:
-    highest = max((max(ids, default=0) for ids in pair[:3]), default=0)
+def check_row(row: EncodedRow, policy: Policy, where: str) -> None:
+    """Refuse what no model can read.
+
+    Raises:
+        DataError: ids that the model does not have, or a weight that is negative or not a number.
+    """
+    highest = max(max(ids, default=0) for ids in (row.prompt_ids, *row.completions()))
     if highest >= policy.vocab_size:
         raise DataError(
             f"token id {highest}, the model has {policy.vocab_size}",
             where=where,
-            cure="these ids are another tokenizer's: remove prompt_ids, chosen_ids and rejected_ids",
+            cure="these ids are another tokenizer's: remove prompt_ids and the completions' ids",
         )
-    if not (math.isfinite(pair.weight) and pair.weight >= 0):
+    if not (math.isfinite(row.weight) and row.weight >= 0):
         raise DataError(
-            f"weight {pair.weight}", where=where, cure="give a weight of 0 or more, or none"
+            f"weight {row.weight}", where=where, cure="give a weight of 0 or more, or none"
         )
+
+
+def _check_pair(pair: EncodedPair, policy: Policy, where: str) -> None:
+    check_row(pair, policy, where)
     for side, ids, weights in (
         ("chosen", pair.chosen_ids, pair.chosen_weights),
         ("rejected", pair.rejected_ids, pair.rejected_weights),

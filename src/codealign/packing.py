@@ -5,6 +5,8 @@ only where it must be: to fit a token budget, or so that no process is left with
 microbatches, and microbatches over processes, by tokens. Every process gets equally many microbatches,
 because sharded models meet at each of them.
 
+Where the data are labelled completions, those take the place of pairs here.
+
 The arithmetic of a step does not depend on any of this: losses are sums, divided once.
 """
 
@@ -13,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from codealign.batches import EncodedPair, TokenIds
+from codealign.batches import EncodedRow, TokenIds
 
 
 class Tree(NamedTuple):
@@ -27,7 +29,7 @@ _TreeOf = Callable[[Sequence[int]], Tree]
 
 
 def plan(
-    pairs: Sequence[EncodedPair],
+    pairs: Sequence[EncodedRow],
     members: Sequence[int],
     *,
     num_processes: int = 1,
@@ -68,7 +70,7 @@ def plan(
         num_bins += num_processes
 
 
-def by_prompt(pairs: Sequence[EncodedPair], members: Iterable[int]) -> list[list[int]]:
+def by_prompt(pairs: Sequence[EncodedRow], members: Iterable[int]) -> list[list[int]]:
     """`members` in groups of one prompt each, prompts and members in the order in which they come."""
     groups: dict[TokenIds, list[int]] = {}
     for member in members:
@@ -76,10 +78,8 @@ def by_prompt(pairs: Sequence[EncodedPair], members: Iterable[int]) -> list[list
     return list(groups.values())
 
 
-def _num_tokens(pairs: Sequence[EncodedPair], with_rejected: bool) -> int:
-    completions = {pair.chosen_ids for pair in pairs}
-    if with_rejected:
-        completions |= {pair.rejected_ids for pair in pairs}
+def _num_tokens(pairs: Sequence[EncodedRow], with_rejected: bool) -> int:
+    completions = {ids for pair in pairs for ids in pair.completions(with_rejected=with_rejected)}
     return len(pairs[0].prompt_ids) + sum(map(len, completions))
 
 

@@ -1,4 +1,4 @@
-"""Verdicts become preference pairs, as arXiv 2410.18585 does it and in the ways that extend it.
+"""Verdicts become preference pairs, as arXiv 2410.18585 does it and in the ways that extend it, or labels.
 
 Promises: a pair's two sides are completions that the policy itself wrote for the same prompt, whole, as
 text and as the sampler's token ids; `not_judged` never enters; a problem's pairs depend on the seed, its
@@ -14,23 +14,37 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from codealign.config import (
     AllPairs,
+    LabelledCompletions,
     LengthMatchedPairs,
     NearestPairs,
     PairsConfig,
     PassRatePairs,
     RandomPairs,
 )
-from codealign.errors import DataError
+from codealign.errors import ConfigError, DataError
 from codealign.programs import normalised
-from codealign.records import Completion, Pair, Problem, TestResult, Verdict
+from codealign.records import Completion, Labelled, Pair, Problem, TestResult, Verdict
+
+RowT = TypeVar("RowT", Pair, Labelled)
 
 Reason = str
 """Why a problem gave no pair: no_verdicts, not_judged, all_pass, all_fail, identical_sides,
 different_prompts, no_length_match, no_margin."""
+
+
+class LabelledResult(NamedTuple):
+    """Labelled completions, the reason of each problem that gave none, and how many problems went which way.
+
+    `counts` has a key per reason, `labelled` (problems that gave completions) and `unknown_task`.
+    """
+
+    rows: list[Labelled]
+    reasons: dict[str, Reason]
+    counts: Counter[str]
 
 
 class PairResult(NamedTuple):
@@ -92,23 +106,60 @@ def build_pairs(
 
     Raises:
         DataError: two completions or two verdicts of one sample, or a verdict without its completion.
+        ConfigError: the strategy makes no pairs of verdicts.
     """
     config = config or PairsConfig()
+    if type(config.strategy) not in _PICKERS:
+        raise ConfigError(
+            f"strategy {config.strategy.kind} makes no pairs of verdicts",
+            where="pairs.strategy",
+            cure="choose another kind",
+        )
     samples = _join(completions, verdicts)
-    pairs: list[Pair] = []
+    pairs, reasons, counts = _each_problem(problems, samples, _pairs_of, "paired", config, seed)
+    return PairResult(pairs, reasons, counts)
+
+
+def build_labelled(
+    problems: Iterable[Problem],
+    completions: Iterable[Completion],
+    verdicts: Iterable[Verdict],
+    config: PairsConfig | None = None,
+    seed: int = 0,
+) -> LabelledResult:
+    """Every judged completion with its label, problem by problem; arguments and errors as of `build_pairs`.
+
+    A program that passed once and failed once is left out: its label would be chance.
+    """
+    config = config or PairsConfig(strategy=LabelledCompletions())
+    samples = _join(completions, verdicts)
+    rows, reasons, counts = _each_problem(problems, samples, _labelled_of, "labelled", config, seed)
+    return LabelledResult(rows, reasons, counts)
+
+
+def _each_problem(
+    problems: Iterable[Problem],
+    samples: dict[str, list[Sample]],
+    make: Callable[[Problem, list[Sample], PairsConfig, random.Random], list[RowT] | Reason],
+    made: str,
+    config: PairsConfig,
+    seed: int,
+) -> tuple[list[RowT], dict[str, Reason], Counter[str]]:
+    """What `make` makes of each problem's samples: rows, reasons, and counts with those that gave rows as `made`."""
+    rows: list[RowT] = []
     reasons: dict[str, Reason] = {}
     counts: Counter[str] = Counter()
     for problem in problems:
         rng = random.Random(f"{seed}:{problem.task_id}")
-        found = _pairs_of(problem, samples.pop(problem.task_id, []), config, rng)
+        found = make(problem, samples.pop(problem.task_id, []), config, rng)
         if isinstance(found, str):
             reasons[problem.task_id] = found
         else:
-            pairs += found
-        counts[found if isinstance(found, str) else "paired"] += 1
+            rows += found
+        counts[found if isinstance(found, str) else made] += 1
     if samples:
         counts["unknown_task"] = sum(len(left) for left in samples.values())
-    return PairResult(pairs, reasons, counts)
+    return rows, reasons, counts
 
 
 def completions_of(verdicts: Iterable[Verdict]) -> list[Completion]:
@@ -173,15 +224,63 @@ def _sample(completion: Completion, verdict: Verdict) -> Sample:
     return Sample(completion, verdict, normalised(verdict.program or completion.completion))
 
 
+def _labelled_of(
+    problem: Problem, samples: list[Sample], config: PairsConfig, rng: random.Random
+) -> list[Labelled] | Reason:
+    """The labelled completions of one problem, or why there are none."""
+    judged = _judged(samples, config)
+    if isinstance(judged, str):
+        return judged
+    sides = {label: [s for s in judged if s.verdict.passed == label] for label in (True, False)}
+    trees = {label: {sample.tree for sample in side} for label, side in sides.items()}
+    both = trees[True] & trees[False]
+    rows: list[Labelled] = []
+    for label, side in sides.items():
+        certain = [sample for sample in side if sample.tree not in both]
+        cap = getattr(config.strategy, "max_per_side", None)
+        if cap is not None and cap < len(certain):
+            certain = sorted(rng.sample(certain, cap), key=lambda sample: sample.index)
+        rows += [_labelled(problem, sample, label) for sample in certain]
+    return rows or "identical_sides"
+
+
+def _labelled(problem: Problem, sample: Sample, label: bool) -> Labelled:
+    completion, verdict = sample.completion, sample.verdict
+    columns = {
+        "sample_index": sample.index,
+        "finish_reason": completion.finish_reason,
+        "pass_rate": sample.pass_rate,
+        "tests_passed": verdict.tests_passed,
+        "tests_total": verdict.tests_total,
+        "outcome": verdict.outcome,
+        "message": _message(verdict, verdict.first_failure),
+    }
+    return Labelled(
+        prompt=_own_prompt(completion) or problem.prompt,
+        completion=completion.completion,
+        label=label,
+        task_id=problem.task_id,
+        prompt_ids=completion.prompt_ids,
+        completion_ids=completion.completion_ids,
+        **columns,
+    )
+
+
+def _judged(samples: list[Sample], config: PairsConfig) -> list[Sample] | Reason:
+    """Samples with a verdict, equal programs once where that is asked for; or why there are none."""
+    judged = [sample for sample in samples if sample.verdict.outcome != "not_judged"]
+    if not judged:
+        return "not_judged" if samples else "no_verdicts"
+    return _distinct(judged) if config.deduplicate else judged
+
+
 def _pairs_of(
     problem: Problem, samples: list[Sample], config: PairsConfig, rng: random.Random
 ) -> list[Pair] | Reason:
     """The pairs of one problem, or why there are none."""
-    judged = [sample for sample in samples if sample.verdict.outcome != "not_judged"]
-    if not judged:
-        return "not_judged" if samples else "no_verdicts"
-    if config.deduplicate:
-        judged = _distinct(judged)
+    judged = _judged(samples, config)
+    if isinstance(judged, str):
+        return judged
     couples = _ordered_couples(judged, config)
     if isinstance(couples, str):
         return couples

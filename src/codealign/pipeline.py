@@ -26,6 +26,7 @@ from codealign.config import (
     ContrastSection,
     ExecutionWeights,
     FilePairs,
+    LabelledCompletions,
     ModelConfig,
     NoTokenWeights,
     PromptContrast,
@@ -40,12 +41,13 @@ from codealign.errors import InputError
 from codealign.interop import Preferences, read_preferences
 from codealign.judging import Judge
 from codealign.judging.cache import user_cache_dir
-from codealign.pairs import build_pairs
+from codealign.pairs import build_labelled, build_pairs
 from codealign.problems import check_prompts, check_splits, load_problems
 from codealign.processes import first_decides
 from codealign.progress import Advance, Progress
 from codealign.records import (
     Completion,
+    Labelled,
     Message,
     Pair,
     Problem,
@@ -104,6 +106,13 @@ class Run:
         self.progress.bad_rows(found.bad)
         return found
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether training reads labelled completions, and not pairs."""
+        if self.pairs_file:
+            return bool(self.preferences.labelled)
+        return isinstance(self.config.pairs.strategy, LabelledCompletions)
+
     @cached_property
     def train_problems(self) -> dict[str, Problem]:
         """The problems that are sampled for pairs; none where the pairs come from a file."""
@@ -146,7 +155,12 @@ class Run:
         from codealign.training import check_settings
 
         has_validation = self.config.problems.validation is not None
-        check_settings(self.config.train, self.config.model, has_validation=has_validation)
+        check_settings(
+            self.config.train,
+            self.config.model,
+            has_validation=has_validation,
+            has_labels=self.has_labels,
+        )
 
     @cached_property
     def judge(self) -> Judge:
@@ -436,7 +450,7 @@ def judge_stage(run: Run) -> None:
 
 
 def pairs_stage(run: Run) -> None:
-    """Rank the judged completions into preference pairs, or read them from the file that holds them.
+    """Rank the judged completions into preference pairs, or label them, or read a file of either.
 
     Raises:
         InputError: no problem gave one; again each time, so that a run never goes on without pairs.
@@ -444,7 +458,7 @@ def pairs_stage(run: Run) -> None:
     stage = run.stage("pairs")
     if not stage.done:
         (_read_pairs if run.pairs_file else _make_pairs)(run, stage)
-    if not stage.record["num_pairs"]:
+    if not (stage.record.get("num_pairs") or stage.record.get("num_labelled")):
         raise InputError(
             f"no problem gave a pair ({_counted(stage.record['reasons'])})",
             where=str(run.path),
@@ -455,7 +469,8 @@ def pairs_stage(run: Run) -> None:
 def _make_pairs(run: Run, stage: Stage) -> None:
     verdicts = run.require("judge").shards.read(Verdict)
     with stage:
-        result = build_pairs(
+        build = build_labelled if run.has_labels else build_pairs
+        result = build(
             run.train_problems.values(),
             run.require("sample").shards.read(Completion),
             verdicts,
@@ -464,24 +479,35 @@ def _make_pairs(run: Run, stage: Stage) -> None:
         )
         reasons = [PairReason(task_id=t, reason=r) for t, r in result.reasons.items()]
         # Small and quick: written anew as a whole, so an interrupted attempt leaves nothing behind.
-        write_records(run.path / "pairs" / "part-00000.jsonl", result.pairs)
         write_records(run.path / "pairs" / "reasons.jsonl", reasons)
-        stage.finish(num_pairs=len(result.pairs), reasons=dict(result.counts))
-    run.progress.note(f"pairs: {len(result.pairs)} from {len(run.train_problems)} problems")
+        facts = _write_preferences(run.path / "pairs", result[0])
+        stage.finish(**facts, reasons=dict(result.counts))
+    run.progress.note(f"pairs: {_counted(facts)} from {len(run.train_problems)} problems")
+
+
+def _write_preferences(
+    directory: Path, rows: Sequence[Pair] | Sequence[Labelled]
+) -> dict[str, int]:
+    """Pairs into the directory itself, labelled completions into one of their own; how many there are."""
+    labelled = [row for row in rows if isinstance(row, Labelled)]
+    if labelled:
+        write_records(directory / "labelled" / "part-00000.jsonl", labelled)
+        return {"num_labelled": len(labelled), "num_desirable": sum(row.label for row in labelled)}
+    write_records(directory / "part-00000.jsonl", rows)
+    return {"num_pairs": len(rows)}
+
+
+def read_preferences_of(directory: Path) -> list[Pair] | list[Labelled]:
+    """What a stage that makes pairs has left: labelled completions, or pairs."""
+    return Shards(directory / "labelled").read(Labelled) or Shards(directory).read(Pair)
 
 
 def _read_pairs(run: Run, stage: Stage) -> None:
     found = run.preferences
-    if found.labelled:
-        raise InputError(
-            f"labelled completions ({found.format.name}) are no pairs",
-            where=str(run.path),
-            cure="give pairs of a chosen and a rejected side",
-        )
     with stage:
-        write_records(run.path / "pairs" / "part-00000.jsonl", found.pairs)
-        stage.finish(num_pairs=len(found.pairs), format=found.format.name, left_out=found.left_out)
-    run.progress.note(f"pairs: {len(found.pairs)} of the format {found.format.name}")
+        facts = _write_preferences(run.path / "pairs", found.rows)
+        stage.finish(**facts, format=found.format.name, left_out=found.left_out)
+    run.progress.note(f"pairs: {_counted(facts)} of the format {found.format.name}")
 
 
 def contrast_good_stage(run: Run) -> None:
@@ -630,7 +656,9 @@ def _counted(counts: Mapping[str, int]) -> str:
 def train_stage(run: Run) -> None:
     """Align the policy on the pairs; the result is in model/."""
     stage = run.stage("train")
-    pairs = [] if stage.done else run.require(run.last_pairs_stage).shards.read(Pair)
+    pairs: list[Pair] | list[Labelled] = []
+    if not stage.done:
+        pairs = read_preferences_of(run.require(run.last_pairs_stage).shards.directory)
     if not first_decides(not stage.done, run.config.model):
         return
     with stage, _shown_training(run, stage.name) as on_step:
@@ -639,7 +667,7 @@ def train_stage(run: Run) -> None:
         run.policy.save(run.path / "model")
         stage.finish(
             num_steps=result.steps,
-            num_pairs=result.num_pairs,
+            **{"num_labelled" if run.has_labels else "num_pairs": result.num_pairs},
             num_tokens=result.num_tokens,
             best_step=result.best_step,
             left_out=result.left_out,
@@ -653,11 +681,12 @@ def join_training(run: Run) -> None:
     It takes its share of each step and writes nothing.
     """
     if first_decides(False, run.config.model):
-        _train(run, Shards(run.path / ARTEFACTS[run.last_pairs_stage][0]).read(Pair), on_step=None)
+        directory = run.path / ARTEFACTS[run.last_pairs_stage][0]
+        _train(run, read_preferences_of(directory), on_step=None)
 
 
 def _train(
-    run: Run, pairs: list[Pair], on_step: Callable[[StepReport], None] | None
+    run: Run, pairs: list[Pair] | list[Labelled], on_step: Callable[[StepReport], None] | None
 ) -> TrainResult:
     from codealign.evaluation import greedy_pass_at_1
     from codealign.training import train

@@ -216,21 +216,20 @@ class Pair(Record):
     weight: float = 1.0
 
     def sides(self) -> tuple[Labelled, Labelled]:
-        """The chosen completion as a desirable row and the rejected one as an undesirable."""
-        shared = (self.model_extra or {}) | {
-            name: getattr(self, name)
-            for name in ("prompt", "task_id", "prompt_messages", "prompt_ids", "weight")
-        }
-        chosen, rejected = (
-            Labelled.model_validate(
-                shared | {"completion": text, "completion_ids": ids, "label": label}
-            )
-            for text, ids, label in (
-                (self.chosen, self.chosen_ids, True),
-                (self.rejected, self.rejected_ids, False),
-            )
-        )
-        return chosen, rejected
+        """The chosen completion as a desirable row and the rejected one as an undesirable, each with its
+        `finish_reason` where the pair says it."""
+        extra = self.model_extra or {}
+        names = ("prompt", "task_id", "prompt_messages", "prompt_ids", "weight")
+        shared = extra | {name: getattr(self, name) for name in names}
+
+        def row(side: str, label: bool) -> Labelled:
+            ids, text = getattr(self, f"{side}_ids"), getattr(self, side)
+            own = {"completion": text, "completion_ids": ids, "label": label}
+            if f"{side}_finish_reason" in extra:
+                own["finish_reason"] = extra[f"{side}_finish_reason"]
+            return Labelled.model_validate(shared | own)
+
+        return row("chosen", True), row("rejected", False)
 
 
 class Labelled(Record):

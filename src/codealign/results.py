@@ -15,6 +15,9 @@ from codealign.pipeline import Run
 from codealign.records import Pair, Verdict, read_rows
 from codealign.rundir import Shards, write_json
 
+PAIR_FACTS = ("num_pairs", "num_labelled", "num_desirable", "reasons")
+"""What a summary says of the stage `pairs`; a run has pairs or labelled completions, and the others are None."""
+
 
 def conclude(run: Run) -> dict[str, Any]:
     """Write summary.json, the model card and report.html; returns the summary."""
@@ -77,7 +80,7 @@ def summarise_run(run: Run) -> dict[str, Any]:
         "gain": gains(run) if "aligned" in estimates else {},
         "intervals": estimates,
         "outcomes": outcomes,
-        "pairs": {key: records["pairs"].get(key) for key in ("num_pairs", "reasons")},
+        "pairs": {key: records["pairs"].get(key) for key in PAIR_FACTS},
         "warnings": records["train"].get("warnings", []),
         "stages": {name: _shown(record) for name, record in records.items()},
         "isolation": next((r["isolation"] for r in records.values() if r.get("isolation")), ""),

@@ -2,7 +2,7 @@
 
     config.json               what was asked, resolved
     completions/ verdicts/    part-*.jsonl of the training problems, append-only
-    pairs/                    part-*.jsonl and why each problem gave none
+    pairs/                    part-*.jsonl, or labelled/part-*.jsonl, and why each problem gave none
     contrast/good/ …/bad/     the two models of token weights that are trained, and what they say of the pairs
     annotated/                the pairs with what the objective asked for: token weights
     eval/base/ eval/aligned/  verdicts of the held-out problems, before and after

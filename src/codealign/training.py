@@ -41,12 +41,13 @@ from codealign.checkpoint import (
 from codealign.config import ModelConfig, TrainConfig, ZerothOrder
 from codealign.errors import ConfigError, DataError, InputError
 from codealign.experience import EncodedPairs, Experience, build_experience, encode_pairs
+from codealign.labels import EncodedLabels, encode_labelled
 from codealign.launching import open_accelerator, spread
 from codealign.logprobs import Spread
 from codealign.metrics import MetricsFile, Window
-from codealign.objectives import Loss, Objective, build_objective
+from codealign.objectives import Loss, Objective, build_objective, kinds_that_read_labels
 from codealign.policy import Policy
-from codealign.records import Pair, content_hash
+from codealign.records import Labelled, Pair, content_hash
 from codealign.reference import ReferenceCache, reference_dir
 from codealign.sharding import whole_state
 from codealign.updates import NonFiniteError, StepResult, Update, build_update
@@ -102,7 +103,7 @@ class TrainResult(NamedTuple):
 
 def train(
     policy: Policy,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair] | Sequence[Labelled],
     config: TrainConfig,
     *,
     run_dir: Path,
@@ -117,7 +118,7 @@ def train(
 
     Args:
         policy: at its first weights, also when resuming: they are the reference.
-        pairs: with token ids where a sampler gave them.
+        pairs: with token ids where a sampler gave them; labelled completions for objectives that learn from them.
         config: the run file's `train` section.
         run_dir: checkpoints and `metrics.jsonl` go there.
         seed: of the order of pairs, and of zeroth-order directions.
@@ -132,9 +133,12 @@ def train(
         InputError: the checkpoints in `run_dir` are of other settings, pairs or weights.
         NonFiniteError: the loss is not a number; the batch is saved.
     """
-    check_settings(config, policy.config, has_validation=evaluate is not None)
+    labelled = [row for row in pairs if isinstance(row, Labelled)]
+    check_settings(
+        config, policy.config, has_validation=evaluate is not None, has_labels=bool(labelled)
+    )
     objective = build_objective(config.objective)
-    encoded = encode_pairs(policy, pairs, config.max_length)
+    encoded = _encoded(policy, pairs, config.max_length, with_undesirable=objective.needs_rejected)
     if objective.needs_distinct:
         encoded = encoded.with_distinct_chosen()
     _report_left_out(encoded, len(pairs))
@@ -142,7 +146,7 @@ def train(
     accelerator = open_accelerator(config.report_to, policy.device, run_dir)
     experience = build_experience(
         config,
-        encoded.pairs,
+        encoded.rows,
         with_rejected=objective.needs_rejected,
         with_mismatched=objective.needs_mismatched,
         seed=seed,
@@ -267,12 +271,13 @@ class _Loop:
 
     def run(
         self,
-        encoded: EncodedPairs,
+        encoded: EncodedPairs | EncodedLabels,
         on_step: Callable[[StepReport], None] | None,
         should_stop: Callable[[], bool] | None,
     ) -> TrainResult:
         started = time.monotonic()
         self._resume()
+        self._remark(encoded)
         self._evaluate_before_training()
         while not self._finished:
             result = self._step()
@@ -293,7 +298,7 @@ class _Loop:
             warnings=self.state.warnings,
             best_step=best_step,
             finished=self._finished,
-            num_pairs=len(encoded.pairs),
+            num_pairs=len(encoded.rows),
             left_out=dict(encoded.left_out),
             num_tokens=self.state.num_tokens,
             seconds=time.monotonic() - started,
@@ -353,6 +358,16 @@ class _Loop:
 
     def _all_batches(self, steps: Sequence[int]) -> Iterator[Batch]:
         return (batch for step in steps for batch in self.experience.batches(step))
+
+    def _remark(self, encoded: EncodedPairs | EncodedLabels) -> None:
+        """What the objective says of labelled data, once."""
+        if isinstance(encoded, EncodedPairs):
+            return
+        desirable, undesirable = encoded.sides()
+        logger.info("weights: desirable %g, undesirable %g", desirable, undesirable)
+        if self.objective.needs_rejected and not self.state.warnings and self.state.step == 0:
+            for text in self.objective.remarks(desirable, undesirable):
+                self._warn(text)
 
     def _resume(self) -> None:
         saved = self.checkpoints.latest()
@@ -518,12 +533,23 @@ def _means(result: StepResult) -> dict[str, float]:
 # ---------------------------------------------------------------- before the loop
 
 
-def check_settings(config: TrainConfig, model: ModelConfig, *, has_validation: bool) -> None:
+def check_settings(
+    config: TrainConfig, model: ModelConfig, *, has_validation: bool, has_labels: bool
+) -> None:
     """Refuse what can be known to fail without pairs, weights or a step.
 
+    Args:
+        has_labels: the data are labelled completions, not pairs.
+
     Raises:
-        ConfigError: settings that contradict each other or the machine.
+        ConfigError: settings that contradict each other, the data or the machine.
     """
+    if has_labels and not build_objective(config.objective).reads_labels:
+        raise ConfigError(
+            f"objective {config.objective.kind} learns from pairs, and the data are labelled completions",
+            where="train.objective",
+            cure=f"choose one of {', '.join(kinds_that_read_labels())}, or give pairs",
+        )
     if config.early_stopping and (config.eval_steps is None or not has_validation):
         raise ConfigError(
             "early_stopping needs validation scores during training",
@@ -546,20 +572,49 @@ def check_settings(config: TrainConfig, model: ModelConfig, *, has_validation: b
         )
 
 
-def _report_left_out(encoded: EncodedPairs, num_pairs: int) -> None:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in encoded.left_out.items())
-    if not encoded.pairs:
+def _encoded(
+    policy: Policy,
+    rows: Sequence[Pair] | Sequence[Labelled],
+    max_length: int | None,
+    *,
+    with_undesirable: bool,
+) -> EncodedPairs | EncodedLabels:
+    """Pairs, or labelled rows, as token ids.
+
+    Raises:
+        DataError: both kinds in one.
+    """
+    labelled = [row for row in rows if isinstance(row, Labelled)]
+    pairs = [row for row in rows if isinstance(row, Pair)]
+    if labelled and pairs:
         raise DataError(
-            f"no pair to train on: {num_pairs} given, left out: {reasons or 'none'}",
+            f"{len(pairs)} pairs and {len(labelled)} labelled completions together",
+            where="train",
+            cure="train on one of them; `Pair.sides` makes two labelled completions of a pair",
+        )
+    if labelled:
+        return encode_labelled(policy, labelled, max_length, with_undesirable=with_undesirable)
+    return encode_pairs(policy, pairs, max_length)
+
+
+def _report_left_out(encoded: EncodedPairs | EncodedLabels, num_pairs: int) -> None:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in encoded.left_out.items())
+    if not encoded.rows:
+        raise DataError(
+            f"nothing to train on: {num_pairs} rows given, left out: {reasons or 'none'}",
             where="train",
             cure="raise max_length for too_long pairs, or collect more pairs",
         )
     if encoded.left_out:
-        logger.warning("left out %d of %d pairs: %s", encoded.left_out.total(), num_pairs, reasons)
+        logger.warning("left out %d of %d rows: %s", encoded.left_out.total(), num_pairs, reasons)
 
 
 def _settings_hash(
-    policy: Policy, encoded: EncodedPairs, config: TrainConfig, seed: int, pairs_per_step: int
+    policy: Policy,
+    encoded: EncodedPairs | EncodedLabels,
+    config: TrainConfig,
+    seed: int,
+    pairs_per_step: int,
 ) -> str:
     """Everything that, with the first weights, decides the weights of every step."""
     settings = config.model_dump(mode="json", exclude=UNSEEN_BY_WEIGHTS)

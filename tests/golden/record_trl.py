@@ -116,6 +116,13 @@ KTO_CASES: list[dict[str, Any]] = [
         "loss_type": "kto",
         "z0": 0.7,
     },
+    # Labels without pairs: four desirable rows and eight others.
+    {
+        "ours": {"kind": "kto", "beta": 0.1, "desirable_weight": 2.2, "undesirable_weight": 1.0},
+        "loss_type": "kto",
+        "z0": 0.3,
+        "labels": [0, 0, 1, 0, 1, 1, 0, 0, 0, 1, 0, 0],
+    },
 ]
 
 
@@ -245,6 +252,8 @@ def kto_loss(case: dict[str, Any], logps: torch.Tensor, others: dict[str, torch.
     columns = torch.arange(NUM_COLUMNS + 1)
     mask = ((columns > 0) & (columns <= _lengths()[:, None])).long()
     label = torch.arange(2 * NUM_PAIRS) < NUM_PAIRS
+    if "labels" in case:
+        label = torch.tensor(case["labels"], dtype=torch.bool)
     inputs = {"input_ids": mask, "attention_mask": mask, "completion_mask": mask, "label": label}
     return KTOTrainer._compute_loss(trainer, model, inputs, False)
 

@@ -18,12 +18,12 @@ from codealign.cli.options import (
     shared_options,
 )
 from codealign.cli.stages import SECTIONS_HELP, print_stage, run_one_stage
-from codealign.config import PairsConfig, PreferenceFormat, parse_config
+from codealign.config import LabelledCompletions, PairsConfig, PreferenceFormat, parse_config
 from codealign.errors import InputError
 from codealign.records import BadRow, Labelled, Pair, Problem, Verdict, write_records
 
 if TYPE_CHECKING:
-    from codealign.pairs import PairResult
+    from codealign.pairs import LabelledResult, PairResult
 
 EXPORTS = [name for name in get_args(PreferenceFormat) if name != "auto"]
 
@@ -88,15 +88,16 @@ def pairs_command(
         )
     overrides = section_overrides(words, "pairs")
     config = parse_config(PairsConfig, {}, overrides, where="command line")
-    from codealign.pairs import build_pairs, completions_of
+    from codealign.pairs import build_labelled, build_pairs, completions_of
 
     target = Target.of(export, output)
     check_output(target.path, verdicts_path, Path(source))
     problems, verdicts = _read(source, verdicts_path, limit, shared)
-    result = build_pairs(problems, completions_of(verdicts), verdicts, config, seed=seed or 0)
-    written = target.write(result.pairs, shared)
+    build = build_labelled if isinstance(config.strategy, LabelledCompletions) else build_pairs
+    result = build(problems, completions_of(verdicts), verdicts, config, seed=seed or 0)
+    written = target.write(result[0], shared)
     _print_counts(result, target, written, shared)
-    if not result.pairs:
+    if not result[0]:
         raise InputError(
             "no problem gave a pair",
             where=str(verdicts_path),
@@ -161,13 +162,13 @@ def _convert(path: Path, words: tuple[str, ...], target: Target, shared: Shared)
 
 
 def _export_run(words: tuple[str, ...], target: Target, shared: Shared) -> None:
-    from codealign.rundir import Shards
+    from codealign.pipeline import read_preferences_of
 
     check_output(target.path)
     result = run_one_stage("pairs", words, shared)
     if result is not None:
-        pairs = Shards(Path(result["run_dir"]) / "pairs").read(Pair)
-        _print_export(target, target.write(pairs, shared), shared)
+        rows = read_preferences_of(Path(result["run_dir"]) / "pairs")
+        _print_export(target, target.write(rows, shared), shared)
 
 
 def _print_export(target: Target, written: dict[str, Any], shared: Shared) -> None:
@@ -204,15 +205,19 @@ def _read(
 
 
 def _print_counts(
-    result: PairResult, target: Target, written: dict[str, Any], shared: Shared
+    result: PairResult | LabelledResult, target: Target, written: dict[str, Any], shared: Shared
 ) -> None:
-    counts = dict(result.counts)
+    from codealign.pairs import LabelledResult
+
+    counts, labelled = dict(result.counts), isinstance(result, LabelledResult)
     if shared.as_json:
-        facts = {"num_pairs": len(result.pairs), "reasons": counts}
+        name = "num_labelled" if labelled else "num_pairs"
+        facts = {name: len(result[0]), "reasons": counts}
         print_json({"pairs": str(target.path), **facts, **written})
         return
     would = " would go" if shared.dry_run else ""
-    click.echo(f"{len(result.pairs)} pairs{would} into {target.path}")
+    things = "labelled completions" if labelled else "pairs"
+    click.echo(f"{len(result[0])} {things}{would} into {target.path}")
     for reason, count in counts.items():
         things = "verdicts of other problems" if reason == "unknown_task" else "problems"
         click.echo(f"  {count:>6} {things}: {reason}")

@@ -19,7 +19,7 @@ from codealign.cli.options import (
 from codealign.cli.stages import opened_run, resolve_run, show_plan, stored_config
 from codealign.config import KATA_POLICY, RunConfig
 from codealign.errors import InputError
-from codealign.records import OUTCOMES, Completion, Pair, Record, Verdict
+from codealign.records import OUTCOMES, Completion, Labelled, Pair, Record, Verdict
 from codealign.rundir import ARTEFACTS, Shards, read_json
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[str, type[Record]]] = {
     "completions": ("completions", Completion),
     "verdicts": ("verdicts", Verdict),
     "pairs": ("pairs", Pair),
+    "labelled": ("pairs/labelled", Labelled),
     "base": ("eval/base/greedy", Verdict),
     "aligned": ("eval/aligned/greedy", Verdict),
 }
@@ -52,6 +53,7 @@ def show_command(
 
     \b
     completions, verdicts, pairs   of the training problems
+    labelled                       in the place of pairs, where a run has labelled completions
     base, aligned                  greedy verdicts on the held-out problems, before and after
     """
     config, path = resolve_run((str(run_dir),))
@@ -112,6 +114,10 @@ def _show_rows(rows: list[Record], run_dir: Path, config: RunConfig) -> None:
 
 
 def _as_text(row: Record) -> str:
+    if isinstance(row, Labelled):
+        side = "desirable" if row.label else "undesirable"
+        head = f"── {row.task_id or 'prompt'}\n{row.prompt.rstrip()}\n"
+        return f"{head}── {side}\n{row.completion.rstrip()}\n"
     if isinstance(row, Verdict):
         return _verdict_text(row)
     values: dict[str, Any] = row.to_row()

@@ -113,13 +113,16 @@ OF_FORMATS = {
 }
 """Columns that another format would read: an extra column of this name is not written along."""
 
-OF_ONE_TOKENIZER = {
+OF_ONE_RUN = {
     "prompt_ids",
     "completion_ids",
     "chosen_ids",
     "rejected_ids",
     "chosen_weights",
     "rejected_weights",
+    "chosen_reference_logps",
+    "rejected_reference_logps",
+    "reference_weights",
     "prompt_messages",
 }
 """Columns of ours that no other tool reads, or that a format says in its own way."""
@@ -143,7 +146,7 @@ def export_rows(rows: Sequence[Pair] | Sequence[Labelled], name: str) -> Iterato
                     where=where,
                     cure="choose a conversational format, or leave this row out",
                 ) from None
-            hidden = OF_FORMATS | OF_ONE_TOKENIZER
+            hidden = OF_FORMATS | OF_ONE_RUN
             yield written | {k: v for k, v in each.to_row().items() if k not in hidden}
 
 

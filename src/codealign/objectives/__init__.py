@@ -86,4 +86,13 @@ def build_objective(section: config.Objective) -> Objective:
     return OBJECTIVES[type(section)](section)
 
 
-__all__ = ["OBJECTIVES", "Loss", "Objective", "build_objective"]
+def kinds_that_read_labels() -> list[str]:
+    """The kinds of objectives that learn from labelled completions."""
+    return [
+        section.model_fields["kind"].default
+        for section, make in OBJECTIVES.items()
+        if getattr(make, "reads_labels", False)
+    ]
+
+
+__all__ = ["OBJECTIVES", "Loss", "Objective", "build_objective", "kinds_that_read_labels"]

@@ -36,7 +36,9 @@ class Objective(Protocol):
     needs_reference: bool = False
     """False: reference log-probabilities are not computed and `Outputs` has none."""
     needs_rejected: bool = False
-    """False: batches hold the chosen completions alone, which halves the work."""
+    """False: batches hold the chosen or desirable completions alone, which halves the work."""
+    reads_labels: bool = False
+    """True: it learns from labelled completions as well as from pairs."""
     needs_mismatched: bool = False
     """True: batches hold completions under prompts they were not written for (`Batch.mismatched_M`)."""
     needs_distinct: bool = False
@@ -53,6 +55,10 @@ class Objective(Protocol):
 
     @abc.abstractmethod
     def __call__(self, outputs: Outputs, batch: Batch) -> Loss: ...
+
+    def remarks(self, desirable: float, undesirable: float) -> list[str]:
+        """What a user should know before training on labelled completions of these summed weights."""
+        return []
 
     def after_step(self, means: Mapping[str, float]) -> None:
         """Learn the metrics of an optimiser step that is done, averaged over all its microbatches and processes.

@@ -48,6 +48,7 @@ class MinorSFTObjective(Objective):
 
     config: MinorSFT
     needs_reference = True
+    reads_labels = True
 
     def count(self, batch: Batch) -> float:
         return float(batch.weights_N.sum())

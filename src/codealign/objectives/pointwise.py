@@ -16,6 +16,7 @@ from torch import Tensor
 
 from codealign.batches import Batch, Outputs
 from codealign.config import BCO, NCA, APODown, APOZero, SPPOHard
+from codealign.objectives.labelled import LabelledObjective
 from codealign.objectives.pairwise import LogRatioObjective
 
 
@@ -74,32 +75,41 @@ class SPPOHardObjective(LogRatioObjective[SPPOHard]):
 
 
 @dataclass(frozen=True)
-class BCOObjective(LogRatioObjective[BCO]):
+class BCOObjective(LabelledObjective[BCO]):
     """Binary classifier optimisation (arXiv 2404.04656, section 4).
 
         L = − log σ(βa⁺ − δ) − log σ(−(βa⁻ − δ)),   δ = ½ ( mean of βa⁺ + mean of βa⁻ )
 
-    δ is a moving average over optimiser steps. It moves after a step, by the means over all the step's pairs,
-    and is a constant within one: however a step is cut into microbatches, the loss is the same. At the
-    reference δ is 0 and the loss 2 log 2. Left out: the density ratio for unpaired data of two sources.
+    Of labelled completions L is the mean over rows, half of what it is for the same completions in pairs. δ is a moving average over optimiser steps. It moves after a step, by the means over all the step's pairs,
+    and is a constant within one: however a step is cut into microbatches, the loss is the same. A
+    step without one of the sides leaves it. At the reference δ is 0 and the loss 2 log 2, log 2 of labels. Left out: the density ratio for unpaired data of two sources.
     """
 
     shift: dict[str, float] = field(default_factory=lambda: {"delta": 0.0})
 
     def losses(self, chosen_P: Tensor, rejected_P: Tensor) -> Tensor:
-        beta, delta = self.config.beta, self.shift["delta"]
-        return -F.logsigmoid(beta * chosen_P - delta) - F.logsigmoid(delta - beta * rejected_P)
+        return self.desirable(chosen_P) + self.undesirable(rejected_P)
+
+    def desirable(self, log_ratios_R: Tensor) -> Tensor:
+        return -F.logsigmoid(self.config.beta * log_ratios_R - self.shift["delta"])
+
+    def undesirable(self, log_ratios_R: Tensor) -> Tensor:
+        return -F.logsigmoid(self.shift["delta"] - self.config.beta * log_ratios_R)
 
     def metrics(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         metrics = super().metrics(outputs, batch)
-        delta_P = metrics["rewards/chosen"].new_full((batch.num_pairs,), self.shift["delta"])
-        return metrics | {"delta": delta_P}
+        num_values = batch.num_pairs or batch.num_labelled
+        delta = metrics["rewards/chosen"].new_full((num_values,), self.shift["delta"])
+        return metrics | {"delta": delta}
 
     def after_step(self, means: Mapping[str, float]) -> None:
         decay = self.config.shift_decay
-        if decay is not None:
-            # Not from rewards: in a sum of losses they may be another term's, of another β.
-            now = self.config.beta * (means["log_ratio/chosen"] + means["log_ratio/rejected"]) / 2
+        # Not from rewards: in a sum of losses they may be another term's, of another β.
+        sides = [
+            means[name] for name in ("log_ratio/chosen", "log_ratio/rejected") if name in means
+        ]
+        if decay is not None and len(sides) == 2:
+            now = self.config.beta * sum(sides) / 2
             self.shift["delta"] = decay * self.shift["delta"] + (1 - decay) * now
 
     def state_dict(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ The baseline of arXiv 2410.18585: the same chosen programs as DPO, so that a dif
 two is due to the rejected side. No reference, and the rejected side is never computed.
 
 `sft` and `rft` differ in w_n alone: for `sft` it is the summed weight of the pairs in which completion n is the
-chosen one, for `rft` the largest of their weights, and the completion comes once an epoch.
+chosen one, for `rft` the largest of their weights, and the completion comes once an epoch. Of labelled completions the
+desirable ones are learnt, by the weights of their rows.
 
 Axes: N completions.
 """
@@ -28,6 +29,7 @@ class SFTObjective(Objective):
     """Counts tokens of the chosen completions, or those completions."""
 
     config: SFT | RFT
+    reads_labels = True
 
     def count(self, batch: Batch) -> float:
         return float((batch.weights_N * batch.lengths_N / self._shares(batch.lengths_N)).sum())

@@ -130,9 +130,10 @@ def _update_text(train: Mapping[str, Any]) -> str:
 def _pairs_text(data: ReportData) -> str:
     section = data.section("pairs")
     strategy = _choice_text(section.get("strategy"))
-    number = f"{len(data.pairs):,}" if data.pairs else ""
+    labelled = (data.summary.get("pairs") or {}).get("num_labelled")
+    number = f"{len(data.pairs):,}" if data.pairs else f"{labelled:,}" if labelled else ""
     limit = section.get("max_pairs_per_problem")
-    cap = f"at most {limit} a problem" if limit and _was_sampled(data) else ""
+    cap = f"at most {limit} a problem" if limit and data.pairs and _was_sampled(data) else ""
     return ", ".join(part for part in (number, strategy, cap) if part)
 
 

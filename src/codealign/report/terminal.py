@@ -142,12 +142,19 @@ def _stages_table(data: ReportData) -> Table | None:
 def _pairs_line(data: ReportData) -> Text | None:
     """How many pairs there were, and why the other problems gave none."""
     pairs = data.summary.get("pairs") or {}
-    if pairs.get("num_pairs") is None:
+    number, labelled = pairs.get("num_pairs"), pairs.get("num_labelled")
+    if number is None and labelled is None:
         return None
-    reasons = {k: n for k, n in (pairs.get("reasons") or {}).items() if k != "paired" and n}
+    gave = ("paired", "labelled")
+    reasons = {k: n for k, n in (pairs.get("reasons") or {}).items() if k not in gave and n}
     without = ", ".join(f"{number:,} {reason}" for reason, number in reasons.items())
     return Text(
-        f"pairs: {pairs['num_pairs']:,}" + (f"; problems without: {without}" if without else "")
+        (
+            f"pairs: {number:,}"
+            if labelled is None
+            else f"labelled completions: {labelled:,}, {pairs.get('num_desirable') or 0:,} desirable"
+        )
+        + (f"; problems without: {without}" if without else "")
     )
 
 
