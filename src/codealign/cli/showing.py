@@ -144,14 +144,14 @@ def _pair_text(pair: Pair, decode: Decode | None) -> Text:
 
     from codealign.report.shading import weighed_side
 
-    result = Text(f"── {pair.task_id}\n{pair.prompt.rstrip()}\n")
+    result = Text(f"── {pair.task_id or 'prompt'}\n{pair.prompt.rstrip()}\n")
     for side in ("chosen", "rejected"):
         text, ids, weights = (getattr(pair, f"{side}{end}") for end in ("", "_ids", "_weights"))
         result += Text(f"── {side}\n")
         result += weighed_side(text, ids, weights, decode) if weights else Text(text.rstrip())
         result += Text("\n")
     message = getattr(pair, "rejected_message", "")
-    return result + Text(f"── the test that rejected fails\n{message}\n")
+    return result + Text(f"── the test that rejected fails\n{message}\n" if message else "")
 
 
 def _decoder(run_dir: Path, config: RunConfig) -> Decode | None:
