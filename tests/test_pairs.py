@@ -231,6 +231,18 @@ def test_pass_rate_pairs_prefer_more_tests_by_the_margin():
     assert len(with_rates([8, 1], config).pairs) == 1  # partial credit, where nothing passes
 
 
+def test_c4_rewards_by_outcome_are_coarser_than_what_pairs_see():
+    """arXiv 2410.18585: a hand-written rule gives -0.3 to nine tests of ten and to one, -1 to any syntax error."""
+    by_outcome = {"passed": 1.0, "failed": -0.3, "runtime_error": -0.6, "syntax_error": -1.0}
+    config = PairsConfig(strategy=PassRatePairs(min_margin=0.5))
+    (pair,) = with_rates([9, 1], config).pairs
+    assert (pair.chosen_pass_rate, pair.rejected_pass_rate) == (0.9, 0.1)
+    assert pair.rejected_outcome == "failed"
+    _, verdicts = judged("task", ["failed", "failed", "syntax_error", "syntax_error"])
+    assert len({by_outcome[verdict.outcome] for verdict in verdicts[:2]}) == 1
+    assert len({by_outcome[verdict.outcome] for verdict in verdicts[2:]}) == 1
+
+
 def test_a_violation_is_never_preferred():
     completions, verdicts = judged("task", ["violation", "failed"])
     verdicts[0] = verdicts[0].model_copy(update={"tests_passed": 9, "tests_total": 10})
