@@ -23,7 +23,7 @@ from golden.record import GOLDEN_DIR
 from model_fixtures import save_tiny_model, text_pairs
 from pydantic import TypeAdapter, ValidationError
 
-from codealign.batches import Batch, EncodedPair, Outputs, batch_pairs
+from codealign.batches import Batch, EncodedPair, Outputs, batch_pairs, mismatches
 from codealign.config import (
     AOT,
     BCO,
@@ -691,19 +691,18 @@ def test_what_an_objective_learnt_from_steps_is_in_the_checkpoint(tmp_path):
 
 def test_a_mismatched_completion_is_the_next_prompt_s_first_chosen():
     pairs = [PAIRS[0], PAIRS[1], PAIRS[2], PAIRS[4]]  # prompts (1), (1), (2), (3)
-    batch = batch_pairs(pairs, with_mismatched=True)
+    batch = batch_pairs(pairs, mismatched=mismatches(pairs))
     rows = [batch.rows()[n] for n in batch.mismatched_M]
     assert rows == [((1,), (3, 1, 4, 1)), ((2,), (7,)), ((3,), (1, 2))]
     assert batch.weights_N[batch.mismatched_M].tolist() == [0.0, 0.0, 0.0]
-    assert len(batch_pairs(pairs[:2], with_mismatched=True).mismatched_M) == 0
+    assert not mismatches(pairs[:2]), "one prompt"
     # Never longer than what the pairs need themselves: here 4 tokens.
     long_prompt = EncodedPair((1, 1), (1, 2), (3,))
-    batch = batch_pairs([long_prompt, EncodedPair((2,), (1, 2, 3), (6,))], with_mismatched=True)
-    assert [batch.rows()[n] for n in batch.mismatched_M] == [((2,), (1, 2))]
+    assert mismatches([long_prompt, EncodedPair((2,), (1, 2, 3), (6,))]) == {(2,): (1, 2)}
 
 
 def test_kto_s_anchor_is_the_mean_of_the_step_before_and_never_negative():
-    objective, batch = build_objective(KTO()), batch_pairs(PAIRS, with_mismatched=True)
+    objective, batch = build_objective(KTO()), batch_pairs(PAIRS, mismatched=mismatches(PAIRS))
     outputs = outputs_of(batch)
     loss = objective(outputs, batch)
     ratios_N = outputs.log_ratios_N.detach()

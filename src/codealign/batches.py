@@ -12,8 +12,9 @@ own first), T completion tokens (padded at the end).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -180,28 +181,43 @@ class Outputs(NamedTuple):
         return (self.logps_NT - self.reference_logps_NT.detach()).sum(-1)
 
 
+def mismatches(rows: Iterable[EncodedRow]) -> dict[TokenIds, TokenIds]:
+    """A completion for each prompt that was written for another: the first (chosen) one of the next prompt, in a
+    circle. None where it would be longer than every row, or where there is one prompt."""
+    first: dict[TokenIds, TokenIds] = {}
+    longest = 0
+    for row in rows:
+        own = row.completion_ids if isinstance(row, EncodedLabelled) else row.chosen_ids
+        first.setdefault(row.prompt_ids, own)
+        longest = max(longest, row.num_tokens)
+    texts = list(first.values())
+    return {
+        prompt: text
+        for prompt, text in zip(first, texts[1:] + texts[:1], strict=True)
+        if len(first) > 1 and len(prompt) + len(text) <= longest
+    }
+
+
 def batch_pairs(
-    pairs: Iterable[EncodedPair], *, with_rejected: bool = True, with_mismatched: bool = False
+    pairs: Iterable[EncodedPair],
+    *,
+    with_rejected: bool = True,
+    mismatched: Mapping[TokenIds, TokenIds] = MappingProxyType({}),
 ) -> Batch:
     """The tree over `pairs`: equal prompts, and equal completions of a prompt, are held once.
 
     With `with_rejected` False the batch holds the chosen completions and no pairs, for objectives
-    that never read the other side. `with_mismatched` adds to each prompt the first chosen completion of the next
-    one, in a circle, unless that would be longer than every pair; a batch of one prompt has none.
+    that never read the other side. `mismatched` are completions to add under their prompts, of `mismatches`.
     """
     tree, pairs = _Tree(), list(pairs)
     chosen, rejected, pair_weights = [], [], []
-    first_chosen: dict[TokenIds, TokenIds] = {}
-    longest = 0
     for pair in pairs:
-        longest = max(longest, pair.num_tokens)
-        first_chosen.setdefault(pair.prompt_ids, pair.chosen_ids)
         winner = tree.add(pair.prompt_ids, pair.chosen_ids, pair.weight)
         if with_rejected:
             chosen.append(winner)
             rejected.append(tree.add(pair.prompt_ids, pair.rejected_ids, 0.0))
             pair_weights.append(pair.weight)
-    mismatched = tree.add_mismatched(first_chosen, longest) if with_mismatched else []
+    wrong = [tree.add(prompt, text, 0.0) for prompt, text in mismatched.items()]
     batch = tree.batch(
         torch.tensor(chosen, dtype=torch.long),
         torch.tensor(rejected, dtype=torch.long),
@@ -209,7 +225,7 @@ def batch_pairs(
     )
     return replace(
         batch,
-        mismatched_M=torch.tensor(mismatched, dtype=torch.long),
+        mismatched_M=torch.tensor(wrong, dtype=torch.long),
         token_weights_ST=_token_weights(pairs) if with_rejected else None,
         reference_logps_SK=_reference_logps(pairs) if with_rejected else None,
         reference_weights_PK=_table(pair.reference_weights for pair in pairs)
@@ -218,25 +234,25 @@ def batch_pairs(
     )
 
 
-def batch_labelled(rows: Iterable[EncodedLabelled], *, with_mismatched: bool = False) -> Batch:
+def batch_labelled(
+    rows: Iterable[EncodedLabelled],
+    *,
+    mismatched: Mapping[TokenIds, TokenIds] = MappingProxyType({}),
+) -> Batch:
     """The tree over labelled rows; equal completions with different labels are one completion in two rows.
 
-    `with_mismatched` as in `batch_pairs`, of the first completion of each prompt.
+    `mismatched` as in `batch_pairs`.
     """
     tree, rows = _Tree(), list(rows)
-    first: dict[TokenIds, TokenIds] = {}
-    for row in rows:
-        first.setdefault(row.prompt_ids, row.completion_ids)
     numbers = [
         tree.add(row.prompt_ids, row.completion_ids, row.weight if row.label else 0.0)
         for row in rows
     ]
-    longest = max((row.num_tokens for row in rows), default=0)
-    mismatched = tree.add_mismatched(first, longest) if with_mismatched else []
+    wrong = [tree.add(prompt, text, 0.0) for prompt, text in mismatched.items()]
     none = torch.zeros(0, dtype=torch.long)
     return replace(
         tree.batch(none, none, torch.zeros(0)),
-        mismatched_M=torch.tensor(mismatched, dtype=torch.long),
+        mismatched_M=torch.tensor(wrong, dtype=torch.long),
         labelled_R=torch.tensor(numbers, dtype=torch.long),
         labels_R=torch.tensor([row.label for row in rows], dtype=torch.bool),
         label_weights_R=torch.tensor([row.weight for row in rows], dtype=torch.float32),
@@ -244,15 +260,18 @@ def batch_labelled(rows: Iterable[EncodedLabelled], *, with_mismatched: bool = F
 
 
 def batch_rows(
-    rows: Iterable[EncodedRow], *, with_rejected: bool = True, with_mismatched: bool = False
+    rows: Iterable[EncodedRow],
+    *,
+    with_rejected: bool = True,
+    mismatched: Mapping[TokenIds, TokenIds] = MappingProxyType({}),
 ) -> Batch:
     """`batch_pairs` or `batch_labelled`, as the rows are."""
     rows = list(rows)
     labelled = [row for row in rows if isinstance(row, EncodedLabelled)]
     if labelled:
-        return batch_labelled(labelled, with_mismatched=with_mismatched)
+        return batch_labelled(labelled, mismatched=mismatched)
     pairs = [row for row in rows if isinstance(row, EncodedPair)]
-    return batch_pairs(pairs, with_rejected=with_rejected, with_mismatched=with_mismatched)
+    return batch_pairs(pairs, with_rejected=with_rejected, mismatched=mismatched)
 
 
 def _reference_logps(pairs: list[EncodedPair]) -> Tensor | None:
@@ -305,15 +324,6 @@ class _Tree:
             self.weights.append(0.0)
         self.weights[index] += weight
         return index
-
-    def add_mismatched(self, first: dict[TokenIds, TokenIds], longest: int) -> list[int]:
-        """Under each prompt the first completion of the next one, in a circle, unless that exceeds `longest`."""
-        texts = list(first.values())
-        return [
-            self.add(prompt, text, 0.0)
-            for prompt, text in zip(first, texts[1:] + texts[:1], strict=True)
-            if len(first) > 1 and len(prompt) + len(text) <= longest
-        ]
 
     def batch(self, chosen_P: Tensor, rejected_P: Tensor, pair_weights_P: Tensor) -> Batch:
         return Batch(

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from codealign import config
-from codealign.batches import Batch, EncodedPair, EncodedRow, TokenIds, batch_rows
+from codealign.batches import Batch, EncodedPair, EncodedRow, TokenIds, batch_rows, mismatches
 from codealign.errors import DataError
 from codealign.packing import by_prompt, plan
 from codealign.policy import Policy
@@ -106,21 +106,42 @@ class PairExperience:
 
     def batches(self, step: int) -> list[Batch]:
         epoch, index = divmod(step, self.steps_per_epoch)
+        numbers = self._order(epoch)[index]
         shares = plan(
             self.pairs,
-            self._order(epoch)[index],
+            numbers,
             num_processes=self.num_processes,
             pairs_per_microbatch=self.section.per_device_train_batch_size,
             max_tokens=self.section.max_tokens_per_microbatch,
             with_rejected=self.with_rejected,
         )
+        mine = shares[self.rank]
         return [
             batch_rows(
                 (self.pairs[i] for i in members),
                 with_rejected=self.with_rejected,
-                with_mismatched=self.with_mismatched,
+                mismatched=mismatched,
             )
-            for members in shares[self.rank]
+            for members, mismatched in zip(mine, self._mismatched(numbers, mine), strict=True)
+        ]
+
+    def _mismatched(
+        self, numbers: Sequence[int], mine: Sequence[Sequence[int]]
+    ) -> list[dict[TokenIds, TokenIds]]:
+        """Completions for each of `mine` under prompts they were not written for, drawn from the whole step.
+
+        Each prompt of the step has its one, where its first row goes, so that they do not depend on how the
+        step is shared out.
+        """
+        if not self.with_mismatched:
+            return [{} for _ in mine]
+        wrong = mismatches(self.pairs[i] for i in numbers)
+        first: dict[TokenIds, int] = {}
+        for i in numbers:
+            first.setdefault(self.pairs[i].prompt_ids, i)
+        return [
+            {prompt: text for prompt, text in wrong.items() if first[prompt] in set(members)}
+            for members in mine
         ]
 
     def epoch(self, step: int) -> float:

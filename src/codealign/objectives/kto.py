@@ -6,12 +6,12 @@
     z0 = max( 0, mean over mismatched completions of log π(y'|x)/π_ref(y'|x) )
 
 a is a completion's log-ratio. L is the mean of l over labelled completions; of a pair it is the mean over its two
-sides, so that pairs and the same completions with labels have one loss. z0 stands for KL(π ‖ π_ref). As in the paper it is estimated from
-completions under prompts that they were not written for, without gradient: one for each prompt of a microbatch
-that has several.
+sides, so that pairs and the same completions with labels have one loss. z0 stands for KL(π ‖ π_ref). As in the paper
+it is estimated from completions under prompts that they were not written for, without gradient: one for each prompt of
+a step that has several.
 
-What a microbatch means: nothing for the loss of its step. The z0 of a step is the one measured over all microbatches and
-processes of the step before, 0 at first, where the policy is the reference. TRL takes the mean of one process's
+What a microbatch means: nothing. The z0 of a step is the one measured over all of the step before, whatever microbatches
+and processes that was cut into, and 0 at first, where the policy is the reference. TRL takes the mean of one process's
 microbatch, of the step itself: noisier, and another loss for another microbatch size.
 
 A completion that is in two pairs counts in both. Nothing is rebalanced: λ_D·n_D / λ_U·n_U is the user's to set, and
@@ -73,7 +73,7 @@ class KTOObjective(LabelledObjective[KTO]):
         return super().metrics(outputs, batch) | {"kl": mismatched_M}
 
     def after_step(self, means: Mapping[str, float]) -> None:
-        # A step in which no microbatch has two prompts has measured nothing.
+        # A step of one prompt has measured nothing.
         self.anchor["z0"] = max(0.0, means.get("kl", self.anchor["z0"]))
 
     def state_dict(self) -> dict[str, Any]:
