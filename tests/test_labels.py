@@ -316,7 +316,9 @@ def test_a_run_learns_from_every_judged_completion(codealign, tmp_path):
         (row["task_id"], row["sample_index"]): row["passed"]
         for _, row in read_rows(run_dir / "verdicts" / "part-00000.jsonl")
     }
-    assert all(row.label == verdicts[row.task_id, row.model_extra["sample_index"]] for row in rows)
+    assert all(
+        row.label == verdicts[row.task_id, (row.model_extra or {})["sample_index"]] for row in rows
+    )
     assert all(row.completion_ids and row.prompt_ids for row in rows)
     assert (
         summary["pairs"]["num_labelled"] == len(rows) == summary["stages"]["train"]["num_labelled"]
