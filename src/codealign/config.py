@@ -907,6 +907,15 @@ class EarlyStopping(Section):
     min_delta: Fraction = 0.0
 
 
+class FollowingReference(Section):
+    """A reference that follows the policy (TR-DPO, arXiv 2404.09656)."""
+
+    every: Count = 512
+    """Optimiser steps between its moves; TRL's default, as the share below."""
+    mixup: Annotated[float, Field(gt=0.0, le=1.0)] = 0.6
+    """Share of the policy's weights in it after a move; 1 is the paper's hard update."""
+
+
 class TrainConfig(Section):
     """The loop: an experience gives batches, an objective a loss, an update moves weights."""
 
@@ -931,6 +940,8 @@ class TrainConfig(Section):
     max_length: Count | None = 1024
     """Tokens of prompt + completion; a longer pair is left out and counted, never cut."""
     logging_steps: Count = 1
+    following_reference: FollowingReference | None = None
+    """Move the reference toward the policy now and then; None keeps it at the first weights."""
     reference_cache: str | None = None
     """Directory of the reference's log-probs, shared by all runs; None is the user's cache,
     ~/.cache/codealign/reference. No effect on what is learnt."""

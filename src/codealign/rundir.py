@@ -7,6 +7,7 @@
     annotated/                the pairs with what the objective asked for: token weights
     eval/base/ eval/aligned/  verdicts of the held-out problems, before and after
     checkpoint-N/ model/      weights
+    reference/                weights of references that follow the policy, where they do
     metrics.jsonl report.html summary.json run.log
     stages/*.json             per stage: the key (a hash of everything that made it), whether it is done
     superseded/               artefacts of an earlier configuration, kept
@@ -42,7 +43,7 @@ ARTEFACTS: dict[str, tuple[str, ...]] = {
     "contrast/bad": ("contrast/bad",),
     "annotate": ("annotated",),
     "eval/base": ("eval/base",),
-    "train": ("checkpoint-*", "model", "metrics.jsonl"),
+    "train": ("checkpoint-*", "model", "metrics.jsonl", "reference"),
     "eval/aligned": ("eval/aligned",),
 }
 """What each stage leaves in the run directory, as patterns; stages in their order."""

@@ -47,8 +47,9 @@ from codealign.logprobs import Spread
 from codealign.metrics import MetricsFile, Window
 from codealign.objectives import Loss, Objective, build_objective, kinds_that_read_labels
 from codealign.policy import Policy
+from codealign.processes import num_processes
 from codealign.records import Labelled, Pair, content_hash
-from codealign.reference import ReferenceCache, reference_dir
+from codealign.reference import Follower, ReferenceCache, reference_dir
 from codealign.sharding import whole_state
 from codealign.updates import NonFiniteError, StepResult, Update, build_update
 from codealign.validation import Evaluation, best_evaluation, is_falling, out_of_patience
@@ -259,8 +260,13 @@ class _Loop:
         # Before anything can move them: these weights are the reference.
         reference_hash = policy.reference_hash()
         spread(policy, accelerator)
-        reference = self._fill_reference(reference_hash) if objective.needs_reference else None
-        self.loss = PolicyLoss(policy, objective, reference)
+        self.loss = PolicyLoss(policy, objective, None)
+        self.follower: Follower | None = None
+        if config.following_reference is not None:
+            root = reference_dir(config.reference_cache)
+            self.follower = Follower(policy, config.following_reference, run_dir, root)
+        elif objective.needs_reference:
+            self.loss.reference = self._fill_reference(reference_hash)
         self.update: Update = build_update(config.update, policy, accelerator, seed)
         self.checkpoints = Checkpoints(run_dir, config.save_total_limit)
         self.metrics = MetricsFile(run_dir / "metrics.jsonl")
@@ -327,6 +333,7 @@ class _Loop:
         self._record(result, batches, rate)
         if self._is_due(self.config.eval_steps) or self._is_last_step:
             self._evaluate()
+        self._move_reference()
         # After the evaluation, so that a checkpoint knows its own score and no row is written twice.
         if self._is_due(self.config.save_steps) or self._best_step() == self.state.step:
             self._save()
@@ -353,6 +360,19 @@ class _Loop:
             cache.refresh()
         return cache
 
+    def _move_reference(self) -> None:
+        follower, step = self.follower, self.state.step
+        if follower is None or step % follower.section.every or self._is_last_step:
+            return
+        self.loss.reference = follower.move(step, self._period_batches(step))
+        saved = self.checkpoints.all()
+        follower.forget_before(saved[0].step if saved else 0)
+
+    def _period_batches(self, step: int) -> Iterator[Batch]:
+        assert self.follower is not None
+        period = self.follower.period(step)
+        return self._all_batches(range(period.start, min(period.stop, self.experience.num_steps)))
+
     def _any_process(self, answer: bool) -> bool:
         return self._over_processes(answer) > 0
 
@@ -375,6 +395,8 @@ class _Loop:
             self.checkpoints.clear_halves()
             self.metrics.rewind(saved and saved.step)
         if saved is None:
+            if self.follower is not None:
+                self.loss.reference = self.follower.begin(self._period_batches(0))
             return
         state = _State.from_json(read_loop_state(saved.path))
         if state.fingerprint != self.state.fingerprint:
@@ -384,6 +406,8 @@ class _Loop:
                 cure="choose another run directory, or delete its checkpoints to start anew",
             )
         self.state, self._saved_step = state, state.step
+        if self.follower is not None and not self._is_last_step:
+            self.loss.reference = self.follower.resume(state.step, self._period_batches(state.step))
         self.policy.load_weights(saved.path)
         self.update.load_state_dict(read_update_state(saved.path))
         self.objective.load_state_dict(state.objective)
@@ -556,6 +580,8 @@ def check_settings(
             where="train",
             cure="set train.eval_steps and problems.validation, or remove early_stopping",
         )
+    if config.following_reference is not None:
+        _check_following(config, model)
     if isinstance(config.update, ZerothOrder) and model.lora_dropout > 0:
         raise ConfigError(
             "zeroth_order compares two losses, and dropout would differ between them",
@@ -595,6 +621,21 @@ def _encoded(
     if labelled:
         return encode_labelled(policy, labelled, max_length, with_undesirable=with_undesirable)
     return encode_pairs(policy, pairs, max_length)
+
+
+def _check_following(config: TrainConfig, model: ModelConfig) -> None:
+    reasons = {
+        f"{config.objective.kind} reads no reference": not build_objective(
+            config.objective
+        ).needs_reference,
+        "with an adapter the base is the reference, and does not move": model.use_peft,
+        "it works in one process": num_processes() > 1,
+    }
+    reason = next((reason for reason, holds in reasons.items() if holds), None)
+    if reason is not None:
+        raise ConfigError(
+            f"following_reference: {reason}", where="train", cure="remove following_reference"
+        )
 
 
 def _report_left_out(encoded: EncodedPairs | EncodedLabels, num_pairs: int) -> None:

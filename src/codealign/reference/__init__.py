@@ -11,10 +11,12 @@ chosen, rejected = other_reference_logps(other, [PairText(prompt, y1, y2)], poli
 from __future__ import annotations
 
 from codealign.reference.cache import ReferenceCache, reference_dir
+from codealign.reference.following import Follower
 from codealign.reference.others import PairText, other_reference_logps
 from codealign.reference.sums import PairLogps, summed_logps
 
 __all__ = [
+    "Follower",
     "PairLogps",
     "PairText",
     "ReferenceCache",
