@@ -9,29 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from codealign.cli import VERBS, main
-
-
-class Done:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def codealign(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Run the command line in this process, in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args: str) -> Done:
-        code = 0
-        try:
-            main([str(arg) for arg in args])
-        except SystemExit as exited:
-            code = int(exited.code or 0)
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return run
+from codealign.cli import VERBS
 
 
 def test_help_answers_in_half_a_second() -> None:

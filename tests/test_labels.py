@@ -16,7 +16,6 @@ from codealign.batches import (
     batch_pairs,
     mismatches,
 )
-from codealign.cli import main
 from codealign.config import (
     BCO,
     DPO,
@@ -271,22 +270,6 @@ def test_what_does_not_fit_is_left_out_and_what_makes_no_sense_refused(path):
 
 
 # ------------------------------------------------------------------ a run
-
-
-@pytest.fixture
-def codealign(capsys, tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main([str(word) for word in words])
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 needs_kata = pytest.mark.skipif(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from codealign.cli import main
 from codealign.config import KATA_POLICY, RunConfig, load_run_config, parse_config
 from codealign.errors import ConfigError, DataError
 from codealign.interop import export_rows
@@ -35,22 +34,9 @@ def some_pairs(num: int = 4) -> list[Pair]:
     ]
 
 
-@pytest.fixture
-def codealign(capsys, tmp_path: Path, monkeypatch):
-    """The command line, in an empty directory; gives its exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-    def run(*words: object) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main([str(word) for word in words])
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def run_file(place: Path, **strategy: object) -> Path:
