@@ -134,3 +134,17 @@ def test_a_resolved_config_reads_back_equal() -> None:
     """config.json of a run directory holds every field, the ones left at their default too."""
     config = load_run_config(None)
     assert parse_config(RunConfig, config.model_dump(mode="json")) == config
+
+
+def test_what_a_chosen_kind_lacks_is_the_command_line_s_fault(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("seed: 1\n")
+    for given, where in ((path, "command line"), (None, "command line")):
+        with pytest.raises(ConfigError) as caught:
+            load_run_config(given, ["train.objective.kind=mrpo"])
+        assert caught.value.where == where
+        assert "train.objective.references" in str(caught.value)
+    path.write_text("train: {objective: {kind: mrpo}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_run_config(path)
+    assert caught.value.where == str(path)

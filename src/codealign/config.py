@@ -1069,8 +1069,10 @@ def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConf
     Raises:
         ConfigError: with file, key, and the nearest known name for an unknown one.
     """
+    # The embedded run is in order: what is wrong with it, the command line made wrong.
+    where = "command line" if path is None else str(path)
     path = path or Path(__file__).with_name("kata.yaml")
-    return parse_config(RunConfig, read_yaml(path), overrides, where=str(path))
+    return parse_config(RunConfig, read_yaml(path), overrides, where=where)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -1135,7 +1137,9 @@ def _mapping(value: Any) -> dict[str, Any] | None:
 
 
 def _is_under(key: str, given: str) -> bool:
-    return key == given or key.startswith(f"{given}.")
+    """Whether `given` wrote the key, or chose the kind that it belongs to."""
+    section = given.removesuffix(".kind")
+    return key == given or key.startswith(f"{section}.")
 
 
 def _copy_mapping(data: Mapping[str, Any]) -> dict[str, Any]:
