@@ -223,14 +223,14 @@ def batch_pairs(
         torch.tensor(rejected, dtype=torch.long),
         torch.tensor(pair_weights, dtype=torch.float32),
     )
+    batch = replace(batch, mismatched_M=torch.tensor(wrong, dtype=torch.long))
+    if not with_rejected:
+        return batch
     return replace(
         batch,
-        mismatched_M=torch.tensor(wrong, dtype=torch.long),
-        token_weights_ST=_token_weights(pairs) if with_rejected else None,
-        reference_logps_SK=_reference_logps(pairs) if with_rejected else None,
-        reference_weights_PK=_table(pair.reference_weights for pair in pairs)
-        if with_rejected
-        else None,
+        token_weights_ST=_token_weights(pairs),
+        reference_logps_SK=_reference_logps(pairs),
+        reference_weights_PK=_table(pair.reference_weights for pair in pairs),
     )
 
 

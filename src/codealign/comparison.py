@@ -32,14 +32,14 @@ from pydantic import Field, model_validator
 
 from codealign.config import Count, RunConfig, Section, overlaid, parse_config, read_yaml
 from codealign.errors import ConfigError, InputError
-from codealign.passk import mean_gain, paired_gain
+from codealign.passk import estimate_pass_at_k, mean_gain, paired_gain
 from codealign.pipeline import Run
 from codealign.progress import Progress
 from codealign.records import Verdict
 from codealign.report.comparing import ComparisonData, comparison_data, write_comparison_page
 from codealign.report.curves import last_mean
 from codealign.results import eval_verdicts, rows_of
-from codealign.rundir import RunDir, read_json, write_json
+from codealign.rundir import RunDir, read_json, stage_record, write_json
 
 KATA_RUN = Path(__file__).with_name("kata.yaml")
 
@@ -90,13 +90,8 @@ class PlannedRun(NamedTuple):
     @property
     def done(self) -> bool:
         run = Run(self.config, RunDir(self.path), Progress(quiet=True))
-        stages = self.path / "stages"
-        return all(_is_done(stages / f"{n.replace('/', '-')}.json", k) for n, k in run.keys.items())
-
-
-def _is_done(record_path: Path, key: str) -> bool:
-    record = read_json(record_path)
-    return record is not None and record["key"] == key and bool(record.get("done"))
+        records = ((stage_record(self.path, name), key) for name, key in run.keys.items())
+        return all(each and each["key"] == key and each.get("done") for each, key in records)
 
 
 class Comparison(NamedTuple):
@@ -272,46 +267,40 @@ def _summarise_method(
 ) -> dict[str, Any]:
     runs = {seed: run for (name, seed), run in scored.items() if name == method}
     rivals = {seed: run for (name, seed), run in scored.items() if name == comparison.baseline}
-    shared = sorted(runs.keys() & rivals.keys())
+    shared = [] if method == comparison.baseline else sorted(runs.keys() & rivals.keys())
     ks = _metric_ks(next(p for p in comparison.runs if p.method == method))
     result: dict[str, Any] = {"seeds": {str(seed): run.facts for seed, run in runs.items()}}
     for metric, k in ks.items():
-        mine = [(_of(metric, run.base), _of(metric, run.aligned)) for run in runs.values()]
-        against = [
-            (_of(metric, rivals[seed].aligned), _of(metric, runs[seed].aligned)) for seed in shared
-        ]
-        settings = next(iter(runs.values())).settings
-        for seed, pair in zip(runs, mine, strict=True):
+        mine = {s: (_of(metric, run.base), _of(metric, run.aligned)) for s, run in runs.items()}
+        against = {s: (_of(metric, rivals[s].aligned), mine[s][1]) for s in shared}
+        found: dict[int, dict[str, float]] = {}
+        for seed, pair in mine.items():
             own = paired_gain(*pair, k, **runs[seed].settings)
-            result["seeds"][str(seed)][metric] = {"gain": own.value, **_levels(pair, k)}
-        if method != comparison.baseline:
-            for seed, pair in zip(shared, against, strict=True):
-                own = paired_gain(*pair, k, **runs[seed].settings)
-                result["seeds"][str(seed)][metric]["difference"] = own.value
+            found[seed] = {"gain": own.value, **_levels(pair, k)}
+        for seed, pair in against.items():
+            found[seed]["difference"] = paired_gain(*pair, k, **runs[seed].settings).value
+        for seed, values in found.items():
+            result["seeds"][str(seed)][metric] = values
+        settings = next(iter(runs.values())).settings
         result[metric] = {
-            "gain": mean_gain(mine, k, **settings)._asdict(),
-            "base": _mean(result["seeds"][str(seed)][metric]["base"] for seed in runs),
-            "aligned": _mean(result["seeds"][str(seed)][metric]["aligned"] for seed in runs),
+            "gain": mean_gain(mine.values(), k, **settings)._asdict(),
+            "base": _mean(values["base"] for values in found.values()),
+            "aligned": _mean(values["aligned"] for values in found.values()),
         }
-        if against and method != comparison.baseline:
-            difference = mean_gain(against, k, **settings)._asdict()
+        if against:
+            difference = mean_gain(against.values(), k, **settings)._asdict()
             result[metric]["difference"] = difference | {"seeds": shared}
     return result
 
 
 def _levels(pair: tuple[list[Verdict], list[Verdict]], k: int) -> dict[str, float]:
-    from codealign.passk import estimate_pass_at_k
-
     base, aligned = (estimate_pass_at_k(verdicts, k).value for verdicts in pair)
     return {"base": base, "aligned": aligned}
 
 
 def _facts(run: Run) -> dict[str, Any]:
     """What a run cost and where its policy went."""
-    records = {
-        name: read_json(run.path / "stages" / f"{name.replace('/', '-')}.json") or {}
-        for name in run.keys
-    }
+    records = {name: stage_record(run.path, name) or {} for name in run.keys}
     train, before, after = (records[name] for name in ("train", "eval/base", "eval/aligned"))
     facts = {
         "num_pairs": train.get("num_pairs"),

@@ -139,7 +139,7 @@ def solution_nll(policy: Policy, problems: Iterable[Problem]) -> float | None:
         if problem.canonical_solution is not None
     ]
     rows = [(tuple(text.prompt_ids), tuple(text.completion_ids)) for text in texts]
-    rows = sorted((row for row in rows if len(row[0]) + len(row[1]) <= window), key=_num_tokens)
+    rows = sorted((row for row in rows if _num_tokens(row) <= window), key=_num_tokens)
     total = 0.0
     for start in range(0, len(rows), SOLUTIONS_AT_ONCE):
         batch = batch_completions(rows[start : start + SOLUTIONS_AT_ONCE]).to(policy.device)

@@ -58,7 +58,7 @@ from codealign.records import (
     read_records,
     write_records,
 )
-from codealign.rundir import ARTEFACTS, RunDir, Shards, Stage, read_json
+from codealign.rundir import ARTEFACTS, RunDir, Shards, Stage, read_json, stage_record
 from codealign.verdicts import judge_completions, refuse_too_many_unjudged
 
 if TYPE_CHECKING:
@@ -849,7 +849,7 @@ def plan(config: RunConfig, path: Path, only: str | None = None) -> list[dict[st
     rows = []
     for name in run.keys if only is None else [only]:
         key = run.key_of(name)
-        record = read_json(path / "stages" / f"{name.replace('/', '-')}.json")
+        record = stage_record(path, name)
         if record is None:
             state = "to do"
         elif record["key"] != key:

@@ -208,7 +208,7 @@ class RunDir:
         A record is the first to come and the last to go, so a move that was killed is completed here
         by whichever key is asked for next.
         """
-        record = read_json(_record_path(self.path, name))
+        record = stage_record(self.path, name)
         if record is None or record["key"] != key:
             self._supersede(name, record["key"] if record else "unknown")
             self._borrow(name, key)
@@ -221,7 +221,7 @@ class RunDir:
         if self.reuse is None or self._present(kept, name):
             return
         for lender in sorted(path.parent for path in self.reuse.glob("**/stages")):
-            record = None if lender == self.path else read_json(_record_path(lender, name))
+            record = None if lender == self.path else stage_record(lender, name)
             if record is not None and record["key"] == key and record.get("done"):
                 try:
                     _copy_all(self._present(lender, name), lender, kept)
@@ -248,6 +248,11 @@ class RunDir:
 
     def _superseded_path(self, name: str, key: str) -> Path:
         return self.path / "superseded" / f"{name.replace('/', '-')}-{key}"
+
+
+def stage_record(run_path: Path, name: str) -> dict[str, Any] | None:
+    """What a stage has noted, whatever its key; None where it never began. Moves nothing."""
+    return read_json(_record_path(run_path, name))
 
 
 def _record_path(root: Path, name: str) -> Path:

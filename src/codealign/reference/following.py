@@ -56,14 +56,14 @@ class Follower:
 
     def begin(self, batches: Iterable[Batch]) -> ReferenceCache:
         """The first period: the policy's weights of now."""
-        self._save(0)
+        self._write(self._path(0))
         return self._ask(batches)
 
     def move(self, step: int, batches: Iterable[Batch]) -> ReferenceCache:
         """The period that begins after `step` steps: the reference moves toward the policy's weights of now."""
         with self._own_weights_waiting():
             self._load(self.period(step - 1).start, share=1 - self.section.mixup)
-            self._save(step)
+            self._write(self._path(step))
             return self._ask(batches)
 
     def resume(self, step: int, batches: Iterable[Batch]) -> ReferenceCache:
@@ -86,9 +86,6 @@ class Follower:
     def _path(self, step: int) -> Path:
         return self.directory / f"step-{step}.safetensors"
 
-    def _save(self, step: int) -> None:
-        self._write(self._path(step))
-
     def _write(self, path: Path) -> None:
         tensors = {
             name: parameter.detach().cpu().contiguous()
@@ -106,7 +103,6 @@ class Follower:
                 cure="free some space and run again: it continues from the checkpoint before",
             ) from error
 
-    @torch.no_grad()
     def _load(self, step: int, *, share: float) -> None:
         """`share` of the saved weights and the rest of the policy's own, in the policy's place."""
         path = self._path(step)
