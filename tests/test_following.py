@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from full_disk import files_of_at_most
 from model_fixtures import save_tiny_model, text_pairs
 from safetensors.torch import load_file
 
 from codealign.config import DPO, SFT, FollowingReference, ModelConfig, TrainConfig
-from codealign.errors import ConfigError, InputError
+from codealign.errors import ConfigError, InputError, StorageError
 from codealign.policy import Policy, load_policy
 from codealign.records import read_rows
+from codealign.reference import Follower
 from codealign.training import train
 
 EVERY = 2
@@ -121,6 +123,14 @@ def test_without_its_weights_a_run_can_not_go_on_and_says_so(path: Path, tmp_pat
     (tmp_path / "reference" / "step-2.safetensors").unlink()
     with pytest.raises(InputError, match="the reference of step 2 are gone"):
         trained(path, tmp_path, 0.5)
+
+
+def test_no_room_for_its_weights_says_where_and_what_to_do(path: Path, tmp_path: Path):
+    policy = load(path)
+    follower = Follower(policy, FollowingReference(every=EVERY), tmp_path, tmp_path / "cache")
+    with files_of_at_most(1 << 14), pytest.raises(StorageError, match="no room") as caught:
+        follower.begin([])
+    assert "step-0.safetensors" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from codealign.batches import Batch
@@ -96,7 +96,7 @@ class Follower:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(tensors, beside)
             os.replace(beside, path)
-        except (OSError, RuntimeError) as error:  # safetensors' own is a RuntimeError elsewhere
+        except (OSError, SafetensorError) as error:
             raise StorageError(
                 f"no room for a reference's weights: {error}",
                 where=str(path),
