@@ -1,4 +1,4 @@
-"""What one forward needs, and what comes back: prompts, the completions under them, pairs or labels over those.
+"""What one forward needs, and what comes back: prompts, completions under them, pairs, labels or advantages over those.
 
 A batch is a tree: each distinct prompt once, each distinct completion of it once, and index arrays for
 everything that relates completions. How the tree becomes tensors for a model is `policy`'s business
@@ -12,7 +12,8 @@ own first), T completion tokens (padded at the end).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -72,6 +73,32 @@ EncodedRow = EncodedPair | EncodedLabelled
 """What training data is made of: all rows of one kind."""
 
 
+class EncodedRollout(NamedTuple):
+    """A completion that the policy itself has drawn, with what is known of each of its tokens.
+
+    Columns are one number a token. `old_logps` are the policy's log-probs (nats) when the completion was drawn, at the
+    sampler's temperature and before its filters; `reference_logps` the reference's, at the same temperature. `returns`
+    and `old_values` are what a critic is to learn and what it said then. None where the objective reads no such column.
+    """
+
+    prompt_ids: TokenIds
+    completion_ids: TokenIds
+    advantages: tuple[float, ...]
+    old_logps: tuple[float, ...]
+    reference_logps: tuple[float, ...] | None = None
+    returns: tuple[float, ...] | None = None
+    old_values: tuple[float, ...] | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the completion with its prompt."""
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+    def completions(self, *, with_rejected: bool = True) -> tuple[TokenIds, ...]:
+        """The completion; see `EncodedPair.completions`."""
+        return (self.completion_ids,)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Completions under prompts, and over completions either pairs or labels.
@@ -108,6 +135,16 @@ class Batch:
     """[R] bool: True is desirable."""
     label_weights_R: Tensor = field(default_factory=lambda: torch.zeros(0))
     """[R] float32: how much each labelled row counts."""
+    advantages_NT: Tensor | None = None
+    """[N, T] float32, 0 where padded, of rollouts: how much better a token was than what the policy does there."""
+    old_logps_NT: Tensor | None = None
+    """[N, T] float32 (nats), of rollouts: as in `EncodedRollout`, as are the three that follow."""
+    reference_logps_NT: Tensor | None = None
+    returns_NT: Tensor | None = None
+    old_values_NT: Tensor | None = None
+    mean_length: float = 0.0
+    """Of rollouts: tokens of a completion, over the whole optimiser step. Dividing a completion's sum over tokens by
+    it makes the mean over completions the mean over tokens, however the step is cut."""
 
     @property
     def num_completions(self) -> int:
@@ -167,6 +204,8 @@ class Outputs(NamedTuple):
     entropies_NT: Tensor | None = None
     collisions_NT: Tensor | None = None
     kls_NT: Tensor | None = None
+    values_NT: Tensor | None = None
+    """What the critic says of the state before each token, differentiable; None where there is none."""
 
     @property
     def logps_N(self) -> Tensor:
@@ -257,6 +296,40 @@ def batch_labelled(
         labels_R=torch.tensor([row.label for row in rows], dtype=torch.bool),
         label_weights_R=torch.tensor([row.weight for row in rows], dtype=torch.float32),
     )
+
+
+def batch_rollouts(rows: Iterable[EncodedRollout], *, mean_length: float) -> Batch:
+    """The tree over rollouts: equal ones are one completion that counts as often as it was drawn.
+
+    Args:
+        mean_length: see `Batch`; of all rows of the optimiser step.
+    """
+    counts = Counter(rows)
+    prompts = {row.prompt_ids: None for row in counts}
+    number_of = {prompt: number for number, prompt in enumerate(prompts)}
+    none = torch.zeros(0, dtype=torch.long)
+    return Batch(
+        prompts=tuple(prompts),
+        completions=tuple(row.completion_ids for row in counts),
+        prompt_of_N=torch.tensor([number_of[row.prompt_ids] for row in counts], dtype=torch.long),
+        chosen_P=none,
+        rejected_P=none,
+        pair_weights_P=torch.zeros(0),
+        weights_N=torch.tensor([float(count) for count in counts.values()]),
+        advantages_NT=_columns([row.advantages for row in counts]),
+        old_logps_NT=_columns([row.old_logps for row in counts]),
+        reference_logps_NT=_columns([row.reference_logps for row in counts]),
+        returns_NT=_columns([row.returns for row in counts]),
+        old_values_NT=_columns([row.old_values for row in counts]),
+        mean_length=mean_length,
+    )
+
+
+def _columns(rows: Sequence[tuple[float, ...] | None]) -> Tensor | None:
+    """[N, T] float32, 0 where padded; None where a row has no such column."""
+    if not rows or any(row is None for row in rows):
+        return None
+    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
 
 
 def batch_rows(

@@ -295,6 +295,7 @@ SPEED_ONLY = {
     "batch_size",
     "max_tokens_per_microbatch",
     "max_cached_tokens",
+    "processes",
     "concurrency",
     "timeout_s",
     "api_key_env",

@@ -43,7 +43,11 @@ class ProblemsConfig(Section):
 class TransformersEngine(Section):
     kind: Literal["transformers"] = "transformers"
     batch_size: Count = 64
-    """Completions decoded together; no effect on which completions come out."""
+    """Completions that a process decodes together; no effect on which completions come out."""
+    processes: Count | None = None
+    """Processes that decode on CPUs, each on one thread, with keys and values of its own and the weights in common;
+    Linux only. None: one for each of PyTorch's threads with up to 64 MiB of weights, else one in all. No effect
+    on which completions come out."""
     max_cached_tokens: Count | None = None
     """Tokens whose keys and values are held at most: completions x `max_new_tokens`, and each prompt. A limit of
     memory, and no effect on which completions come out. None: `batch_size` alone limits."""

@@ -32,6 +32,7 @@ from codealign.policy import Policy
 from codealign.records import Completion
 from codealign.sampling.draw import choose_tokens
 from codealign.sampling.engine import Request, SamplingParams, first_stop, uniforms
+from codealign.sampling.forked import deal, decode_in_processes, num_processes_for
 from codealign.sampling.keyvalues import Group, KeyValues
 from codealign.sampling.selfcheck import pick_keyvalues
 
@@ -57,11 +58,38 @@ class TransformersEngine:
         # and its dropout off.
         training = [module for module in model.modules() if module.training]
         model.eval()
+        without_room: dict[str, None] = {}
         try:
-            yield from _Decoder(self.policy, params, self.config).run(requests)
+            for completion in self._decoded(requests, params):
+                if not completion.completion_ids:
+                    without_room[completion.task_id] = None
+                yield completion
         finally:
             for module in training:
                 module.training = True
+        self._warn_of_full_prompts(list(without_room))
+
+    def _decoded(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion]:
+        def decode(some: Iterable[Request]) -> Iterator[Completion]:
+            return _Decoder(self.policy, params, self.config).run(some)
+
+        num_processes = num_processes_for(self.policy, self.config.processes)
+        if num_processes == 1:
+            return decode(requests)
+        shares = deal(list(requests), num_processes)
+        if len(shares) < 2:
+            return decode(chain.from_iterable(shares))
+        return decode_in_processes(decode, shares)
+
+    def _warn_of_full_prompts(self, task_ids: Sequence[str]) -> None:
+        if task_ids:
+            log.warning(
+                "%d problems have prompts that fill the model's %s positions (first: %s); their "
+                "completions are empty",
+                len(task_ids),
+                self.policy.max_positions,
+                task_ids[0],
+            )
 
 
 class _Wanted(NamedTuple):
@@ -120,7 +148,6 @@ class _Decoder:
         self.stops = StopStrings(self.tokenizer, params.stop)
         self.queue: deque[_Wanted] = deque()
         self.without_room: list[_Wanted] = []
-        self.tasks_without_room: dict[str, None] = {}
         self.rows: list[_Wanted] = []
         self.past: KeyValues | None = None
         self.encoded: tuple[str, tuple[int, ...]] = ("", ())
@@ -150,7 +177,6 @@ class _Decoder:
             if self.rows:
                 yield from self._step()
             self._read(waiting)
-        self._warn_of_full_prompts()
 
     def _read(self, waiting: Iterator[Request]) -> None:
         while len(self.queue) + len(self.without_room) < LOOK_AHEAD * self.num_rows:
@@ -163,7 +189,6 @@ class _Decoder:
     def _give_up(self) -> Iterator[Completion]:
         """Empty completions of the prompts that leave no room."""
         for wanted in self.without_room:
-            self.tasks_without_room[wanted.request.task_id] = None
             yield Completion(
                 completion="",
                 completion_ids=[],
@@ -172,16 +197,6 @@ class _Decoder:
                 **self._columns(wanted),
             )
         self.without_room.clear()
-
-    def _warn_of_full_prompts(self) -> None:
-        if self.tasks_without_room:
-            log.warning(
-                "%d problems have prompts that fill the model's %s positions (first: %s); their "
-                "completions are empty",
-                len(self.tasks_without_room),
-                self.policy.max_positions,
-                next(iter(self.tasks_without_room)),
-            )
 
     def _want(self, request: Request) -> _Wanted:
         prompt_ids = request.prompt_ids or self._encode(request.prompt)
