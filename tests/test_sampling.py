@@ -287,6 +287,39 @@ def test_settings_come_from_a_sample_section() -> None:
     )
 
 
+# ------------------------------------------------------------------- limits of single requests
+
+
+@pytest.mark.parametrize("kind", [SharedKeyValues, LockstepKeyValues])
+def test_a_request_has_its_own_limit_and_a_longer_one_continues_the_same_completion(
+    policies: dict[str, Policy], monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    policy = policies["qwen2"]
+    free = draw(policy, requests())
+    monkeypatch.setattr(
+        "codealign.sampling.transformers_engine.pick_keyvalues", lambda model, longest: kind
+    )
+    limits = [1, 7, 24, 100, None]  # of which 24 and 100 are no stricter than the params'
+    wanted = [
+        request._replace(max_new_tokens=limits[number % len(limits)])
+        for number, request in enumerate(requests())
+    ]
+    drawn = draw(policy, wanted, batch_size=6)
+    for request in wanted:
+        limit = min(request.max_new_tokens or 24, 24)
+        completion = drawn[request.task_id, request.sample_index]
+        expected = free[request.task_id, request.sample_index].completion_ids or []
+        assert completion.completion_ids == expected[:limit]
+        reason = "length" if policy.eos_id not in expected[:limit] else "stop"
+        assert completion.finish_reason == reason
+        assert completion.to_row()["sampler"]["max_new_tokens"] == limit
+
+
+def test_a_request_for_no_tokens_is_refused(policies: dict[str, Policy]) -> None:
+    with pytest.raises(ConfigError, match=r"request for t.*0 tokens leaves nothing to draw"):
+        draw(policies["qwen2"], [Request("t", "x", max_new_tokens=0)])
+
+
 # ------------------------------------------------------------------- how it is decoded
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -276,6 +277,51 @@ def test_the_key_is_read_from_the_named_variable(
     (completion,) = sample(server, config={"api_key_env": "MY_KEY"})
     assert server.headers_seen[0]["Authorization"] == "Bearer s3cret"
     assert "s3cret" not in completion.model_dump_json()
+
+
+def test_a_request_has_its_own_limit(serve: Callable[..., Server]) -> None:
+    server = serve(like_vllm=True)
+    engine = open_engine(OpenAIEngine(base_url=server.url, concurrency=1), None)
+    limits = [3, 50, None]
+    wanted = [Request("t", PROMPT, number, None, limit) for number, limit in enumerate(limits)]
+    rows = list(engine.sample(wanted, SamplingParams(max_new_tokens=8)))
+    assert [body["max_tokens"] for body in server.bodies] == [3, 8, 8]
+    assert [row.to_row()["sampler"]["max_new_tokens"] for row in rows] == [3, 8, 8]
+
+
+class _LikeVllm:
+    """The names of vLLM that the engine uses; `LLM` keeps the settings it is given."""
+
+    SamplingParams = SimpleNamespace
+
+    class LLM:
+        def __init__(self, **_: Any) -> None: ...
+
+        def generate(self, prompts: list[Any], settings: list[Any], **_: Any) -> list[Any]:
+            return [
+                SimpleNamespace(
+                    prompt_token_ids=prompt["prompt_token_ids"],
+                    outputs=[
+                        SimpleNamespace(
+                            finish_reason="length",
+                            stop_reason=None,
+                            text="",
+                            token_ids=[1] * setting.max_tokens,
+                            cumulative_logprob=-1.0,
+                        )
+                    ],
+                )
+                for prompt, setting in zip(prompts, settings, strict=True)
+            ]
+
+
+def test_vllm_is_told_each_requests_limit(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", _LikeVllm)  # pyright: ignore[reportArgumentType]
+    wanted = [Request("t", "", 0, (5, 6), 3), Request("t", "", 1, (5, 6))]
+    engine: Any = open_engine(VllmEngine(), policy)
+    with engine.directory:
+        rows = list(engine.sample(wanted, SamplingParams(max_new_tokens=8)))
+    assert [len(row.completion_ids or []) for row in rows] == [3, 8]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vllm is installed")

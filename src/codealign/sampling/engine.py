@@ -12,22 +12,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from codealign.config import EvalConfig, SampleConfig
+from codealign.errors import ConfigError
 from codealign.records import Completion, Problem
 
 
 class Request(NamedTuple):
-    """One completion to draw. `prompt_ids` overrides the tokenizer, e.g. to sample a continuation."""
+    """One completion to draw.
+
+    Args:
+        prompt_ids: overrides the tokenizer, e.g. to sample a continuation of a part of a completion.
+        max_new_tokens: a limit of its own, from 1 to the params'; a larger one counts as theirs. None: theirs.
+    """
 
     task_id: str
     prompt: str
     sample_index: int = 0
     prompt_ids: tuple[int, ...] | None = None
+    max_new_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,22 @@ class SamplingParams:
             if hasattr(config, name)
         }
         return cls(**known, stop=tuple(getattr(config, "stop", ())), seed=seed)
+
+    def of(self, request: Request) -> SamplingParams:
+        """These settings with the request's own limit, which is never above theirs.
+
+        Raises:
+            ConfigError: the limit leaves no token to draw.
+        """
+        if request.max_new_tokens is None:
+            return self
+        if request.max_new_tokens < 1:
+            raise ConfigError(
+                f"a limit of {request.max_new_tokens} tokens leaves nothing to draw",
+                where=f"max_new_tokens of the request for {request.task_id}",
+                cure="ask for 1 token at least, or leave the request out",
+            )
+        return replace(self, max_new_tokens=min(request.max_new_tokens, self.max_new_tokens))
 
     def column(self, engine: str) -> dict[str, Any]:
         """The `sampler` column of a completion: the engine's name and every setting."""

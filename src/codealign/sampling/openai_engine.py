@@ -110,7 +110,7 @@ class OpenAIEngine:
                     request = next(waiting, None)
                     if request is None:
                         break
-                    running.add(pool.submit(self._complete, request, params))
+                    running.add(pool.submit(self._complete, request, params.of(request)))
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)

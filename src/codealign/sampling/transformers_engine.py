@@ -200,7 +200,7 @@ class _Decoder:
 
     def _want(self, request: Request) -> _Wanted:
         prompt_ids = request.prompt_ids or self._encode(request.prompt)
-        limit = self.params.max_new_tokens
+        limit = self.params.of(request).max_new_tokens
         positions = self.policy.max_positions
         if not prompt_ids:
             raise ModelError(
@@ -353,7 +353,7 @@ class _Decoder:
             "task_id": wanted.request.task_id,
             "sample_index": wanted.request.sample_index,
             "prompt_ids": list(wanted.prompt_ids),
-            "sampler": self.params.column(TransformersEngine.name),
+            "sampler": self.params.of(wanted.request).column(TransformersEngine.name),
         }
 
     def _text(self, wanted: _Wanted, ids: list[int]) -> str:

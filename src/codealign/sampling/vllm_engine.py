@@ -85,12 +85,12 @@ class VllmEngine:
             {"prompt_token_ids": list(r.prompt_ids or self.policy.encode_prompt(r.prompt))}
             for r in window
         ]
-        settings = [self._settings(request, params) for request in window]
+        settings = [self._settings(request, params.of(request)) for request in window]
         outputs = self.llm.generate(
             prompts, settings, use_tqdm=False, lora_request=self._lora_request()
         )
         for request, output in zip(window, outputs, strict=True):
-            yield _completion(request, output, params)
+            yield _completion(request, output, params.of(request))
 
     def _settings(self, request: Request, params: SamplingParams) -> Any:
         return self.vllm.SamplingParams(
