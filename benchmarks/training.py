@@ -216,7 +216,7 @@ def our_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
     from codealign.objectives import build_objective
     from codealign.policy import load_policy
     from codealign.reference import ReferenceCache
-    from codealign.training import PolicyLoss
+    from codealign.loop import PolicyLoss
     from codealign.updates import build_update
 
     section = config.ModelConfig(

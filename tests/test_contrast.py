@@ -53,7 +53,7 @@ from codealign.progress import Progress
 from codealign.records import Pair, write_records
 from codealign.reference import ReferenceCache
 from codealign.rundir import RunDir
-from codealign.training import PolicyLoss
+from codealign.loop import PolicyLoss
 
 SETTINGS = TrainConfig(per_device_train_batch_size=3, max_length=200)
 
@@ -364,11 +364,11 @@ def test_a_contrast_goes_on_where_it_was_killed(
     }
     expected = annotate(run_with_pairs(path, tmp_path / "whole", **sections))
 
-    from codealign import training
+    from codealign import loop
 
     class Killed(Exception): ...
 
-    original = training._Loop._step
+    original = loop.Loop._step
     steps = 0
 
     def dies_at_three(self: Any) -> Any:
@@ -378,7 +378,7 @@ def test_a_contrast_goes_on_where_it_was_killed(
             raise Killed
         return original(self)
 
-    monkeypatch.setattr(training._Loop, "_step", dies_at_three)
+    monkeypatch.setattr(loop.Loop, "_step", dies_at_three)
     broken = run_with_pairs(path, tmp_path / "broken", **sections)
     with pytest.raises(Killed):
         annotate(broken)

@@ -15,7 +15,7 @@ from codealign.experience import encode_pairs
 from codealign.objectives import Loss, build_objective
 from codealign.policy import Policy, load_policy
 from codealign.reference import ReferenceCache
-from codealign.training import PolicyLoss
+from codealign.loop import PolicyLoss
 from codealign.updates import NonFiniteError, build_update
 
 BOTH = pytest.mark.parametrize("section", [Backprop(), ZerothOrder()], ids=lambda s: s.kind)

@@ -15,7 +15,7 @@ import math
 import random
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -37,9 +37,11 @@ class Experience(Protocol):
     """Optimiser steps in all."""
     pairs_per_step: int
     """Of all processes together; how they are shared out moves no weight."""
+    brings_reference: bool
+    """Whether batches have the reference's log-probs where an objective reads them."""
 
     def batches(self, step: int) -> list[Batch]:
-        """This process's microbatches of optimiser step `step`, from 0; at least one."""
+        """This process's microbatches of optimiser step `step`, from 0; none where there is nothing to learn."""
         ...
 
     def epoch(self, step: int) -> float:
@@ -48,6 +50,22 @@ class Experience(Protocol):
 
     def first_pass(self) -> Sequence[int]:
         """Steps that go once through what is known before training starts."""
+        ...
+
+    def after_step(self, step: int, means: Mapping[str, float]) -> None:
+        """Learn the metrics of a step that is done, averaged over all its microbatches and processes."""
+        ...
+
+    def news(self) -> dict[str, float]:
+        """Metrics of what has been gathered since this was last asked."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint needs, as plain JSON values."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`."""
         ...
 
 
@@ -66,6 +84,8 @@ class PairExperience:
     Raises:
         DataError: no step can be made of so few pairs.
     """
+
+    brings_reference = False
 
     def __init__(
         self,
@@ -150,6 +170,18 @@ class PairExperience:
     def first_pass(self) -> Sequence[int]:
         return range(self.steps_per_epoch)
 
+    def after_step(self, step: int, means: Mapping[str, float]) -> None:
+        """Nothing here depends on it."""
+
+    def news(self) -> dict[str, float]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """There is none."""
+
     def _make_order(self, epoch: int) -> list[list[int]]:
         """Indices of the pairs of each step of an epoch."""
         rng = random.Random(f"{self.seed}:{epoch}")
@@ -169,18 +201,6 @@ class PairExperience:
             steps.extend(part[i : i + size] for i in range(0, len(part), size))
         rng.shuffle(steps)
         return steps
-
-
-EXPERIENCES: dict[type[config.Section], Callable[..., Experience]] = {
-    config.StoredPairs: PairExperience,
-}
-
-
-def build_experience(
-    section: config.TrainConfig, pairs: Sequence[EncodedRow], **options: Any
-) -> Experience:
-    """The experience that a run file's `train.experience` asks for; options as `PairExperience`'s."""
-    return EXPERIENCES[type(section.experience)](pairs, section, **options)
 
 
 class EncodedPairs(NamedTuple):

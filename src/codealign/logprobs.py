@@ -158,6 +158,9 @@ class LogProbs:
         """While training in one process: gradients of embedding and output layer go straight to `.grad`."""
         self.kept_bytes = heads.KEPT_BYTES
         """Of logits, from forward to backward; the rest is computed again."""
+        self.temperature = 1.0
+        """What the log-probabilities are of: logits are divided by it first."""
+        self._states: list[tuple[Tensor, Target]] | None = None
         self._window = shortest_window(model.config)
         self.path, self.reason = self._pick_path()
         if self.reason:
@@ -168,6 +171,27 @@ class LogProbs:
         if self.path == PLAIN or self._outgrows_window(batch):
             return self._plain(batch)
         return self._tree(batch, self.path)
+
+    def hidden(self, batch: Batch) -> tuple[Tensor, Target]:
+        """[M, D] what the output layer is to see for each completion token, and which tokens those are."""
+        if self.path != PLAIN and not self._outgrows_window(batch):
+            return self._tree_hidden(batch, self.path)
+        with self.states() as states:
+            self._plain_logits(batch)
+        return states[0]
+
+    @contextmanager
+    def states(self) -> Iterator[list[tuple[Tensor, Target]]]:
+        """Inside, each forward leaves in the list what `hidden` returns."""
+        self._states = []
+        try:
+            yield self._states
+        finally:
+            self._states = None
+
+    def _seen(self, hidden_MD: Tensor, target: Target) -> None:
+        if self._states is not None:
+            self._states.append((hidden_MD, target))
 
     def spread(
         self, batch: Batch, reference: Callable[[], AbstractContextManager[None]] | None = None
@@ -189,10 +213,10 @@ class LogProbs:
             found = heads.token_spread(hidden_MD, target.ids_M, self._any_head(), other)
         num = batch.num_completions
         return Spread(
-            _as_rows(found.logps_M, target, num),
-            _as_rows(found.entropies_M, target, num),
-            _as_rows(found.collisions_M, target, num),
-            None if found.kls_M is None else _as_rows(found.kls_M, target, num),
+            as_rows(found.logps_M, target, num),
+            as_rows(found.entropies_M, target, num),
+            as_rows(found.collisions_M, target, num),
+            None if found.kls_M is None else as_rows(found.kls_M, target, num),
         )
 
     def _reference_head(
@@ -212,7 +236,7 @@ class LogProbs:
     def _tree(self, batch: Batch, path: str) -> Tensor:
         hidden_MD, target = self._tree_hidden(batch, path)
         logps_M = self._token_logps(hidden_MD, target.ids_M)
-        return _as_rows(logps_M, target, batch.num_completions)
+        return as_rows(logps_M, target, batch.num_completions)
 
     def _tree_hidden(self, batch: Batch, path: str) -> tuple[Tensor, Target]:
         """[M, D]: what the output layer is to see for each completion token."""
@@ -233,7 +257,9 @@ class LogProbs:
                 **options,
             )
         [hidden_1SD] = hidden
-        return hidden_1SD[0, layout.source_M], layout.target
+        hidden_MD = hidden_1SD[0, layout.source_M]
+        self._seen(hidden_MD, layout.target)
+        return hidden_MD, layout.target
 
     def _inputs(self, ids_S: Tensor) -> dict[str, Tensor]:
         embedding = self.model.get_input_embeddings()
@@ -267,7 +293,7 @@ class LogProbs:
         return layer
 
     def _token_logps(self, hidden_MD: Tensor, ids_M: Tensor) -> Tensor:
-        layer, scaling = self._output_layer(), _logit_scaling(self.model)
+        layer, scaling = self._output_layer(), self._logit_scaling()
         if type(layer) is nn.Linear:
             head = heads.Head(
                 layer.weight, layer.bias, *scaling, self.adds_gradients, self.kept_bytes
@@ -277,22 +303,27 @@ class LogProbs:
         return heads.token_logps_of(hidden_MD, ids_M, self._any_head())
 
     def _any_head(self) -> heads.AnyHead:
-        return heads.AnyHead(
-            self._output_layer(), _vocabulary(self.model), *_logit_scaling(self.model)
-        )
+        return heads.AnyHead(self._output_layer(), _vocabulary(self.model), *self._logit_scaling())
+
+    def _logit_scaling(self) -> tuple[float, float | None]:
+        """(factor, cap) of the logits at this temperature: cap·tanh(z / cap) / T has a cap of cap / T."""
+        scale, cap = _logit_scaling(self.model)
+        return scale / self.temperature, None if cap is None else cap / self.temperature
 
     # ---------------------------------------------------------------- plain rows
 
     def _plain(self, batch: Batch) -> Tensor:
         logits_MV, target = self._plain_logits(batch)
         logps_M = heads.all_logps(logits_MV).gather(1, target.ids_M[:, None])[:, 0]
-        return _as_rows(logps_M, target, batch.num_completions)
+        return as_rows(logps_M, target, batch.num_completions)
 
     def _plain_logits(self, batch: Batch) -> tuple[Tensor, Target]:
         layout = lay_out_padded(batch.rows(), self.model.device)
 
         def keep_sources(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return (inputs[0][layout.target.row_M, layout.source_M],)
+            hidden_MD = inputs[0][layout.target.row_M, layout.source_M]
+            self._seen(hidden_MD, layout.target)
+            return (hidden_MD,)
 
         # Whatever the model does to its logits (scaling, capping) stays the model's.
         hook = self._output_layer().register_forward_pre_hook(keep_sources)
@@ -307,6 +338,8 @@ class LogProbs:
                 where=self.name,
                 cure="this architecture post-processes whole rows; report it with the model's name",
             )
+        if self.temperature != 1.0:
+            logits_MV = logits_MV / self.temperature
         return logits_MV, layout.target
 
     # ---------------------------------------------------------------- which way
@@ -355,7 +388,8 @@ class LogProbs:
         )
 
 
-def _as_rows(logps_M: Tensor, target: Target, num_completions: int) -> Tensor:
+def as_rows(logps_M: Tensor, target: Target, num_completions: int) -> Tensor:
+    """[N, T] of what is known of each completion token, 0 where padded."""
     logps_NT = logps_M.new_zeros(num_completions, target.num_columns)
     return logps_NT.index_put((target.row_M, target.column_M), logps_M)
 

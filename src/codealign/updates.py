@@ -23,6 +23,7 @@ from torch.distributed.tensor import DTensor
 
 from codealign import config, sharding
 from codealign.batches import Batch
+from codealign.critic import Critic
 from codealign.errors import CodealignError, ConfigError
 from codealign.objectives import Loss
 from codealign.policy import Policy
@@ -79,12 +80,21 @@ class Backprop:
     """AdamW (arXiv 1711.05101) on clipped gradients, accumulated over the microbatches."""
 
     def __init__(
-        self, section: config.Backprop, policy: Policy, accelerator: Accelerator, seed: int
+        self,
+        section: config.Backprop,
+        policy: Policy,
+        accelerator: Accelerator,
+        seed: int,
+        critic: Critic | None = None,
     ) -> None:
         self.section, self.policy, self.accelerator = section, policy, accelerator
         held = "float32" if section.float32_masters else "in_place"
-        self.weights = Weights(policy, held, section.ema_decay)
-        self.optimizer = _adamw(section, self.weights.masters)
+        self.weights = Weights(policy, held, section.ema_decay, critic)
+        # The critic's gradients are clipped by themselves: large values must not slow the policy down.
+        self.groups = [(self.weights.of_policy, 1.0)]
+        if critic is not None:
+            self.groups.append((self.weights.of_critic, critic.learning_rate_scale))
+        self.optimizer = _adamw(section, [weights for weights, _ in self.groups])
 
     def step(
         self, batches: Sequence[Batch], loss: BatchLoss, learning_rate: float, step: int
@@ -100,11 +110,13 @@ class Backprop:
                 (value.sum * scale).backward()
             tally.add(value)
         self.weights.gather_gradients()
-        norm = nn.utils.clip_grad_norm_(self.weights.masters, self.section.max_grad_norm)
-        grad_norm = float(sharding.whole(norm))
-        result = tally.result(total, grad_norm, self.accelerator)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+        norms = [
+            nn.utils.clip_grad_norm_(weights, self.section.max_grad_norm)
+            for weights, _ in self.groups
+        ]
+        result = tally.result(total, float(sharding.whole(norms[0])), self.accelerator)
+        for group, (_, scale) in zip(self.optimizer.param_groups, self.groups, strict=True):
+            group["lr"] = learning_rate * scale
         self.optimizer.step()
         self.weights.publish()
         self.weights.add_to_average()
@@ -135,10 +147,15 @@ class ZerothOrder:
     """
 
     def __init__(
-        self, section: config.ZerothOrder, policy: Policy, accelerator: Accelerator, seed: int
+        self,
+        section: config.ZerothOrder,
+        policy: Policy,
+        accelerator: Accelerator,
+        seed: int,
+        critic: Critic | None = None,
     ) -> None:
         self.section, self.accelerator, self.seed = section, accelerator, seed
-        self.weights = Weights(policy, "separate", section.ema_decay)
+        self.weights = Weights(policy, "separate", section.ema_decay, critic)
 
     @torch.no_grad()
     def step(
@@ -197,20 +214,24 @@ class ZerothOrder:
         self.weights.load_state_dict(state)
 
 
-UPDATES: dict[type[config.Section], Callable[[Any, Policy, Accelerator, int], Update]] = {
+UPDATES: dict[type[config.Section], Callable[..., Update]] = {
     config.Backprop: Backprop,
     config.ZerothOrder: ZerothOrder,
 }
 
 
 def build_update(
-    section: config.Update, policy: Policy, accelerator: Accelerator, seed: int
+    section: config.Update,
+    policy: Policy,
+    accelerator: Accelerator,
+    seed: int,
+    critic: Critic | None = None,
 ) -> Update:
-    """The update that a run file's `train.update` asks for."""
-    return UPDATES[type(section)](section, policy, accelerator, seed)
+    """The update that a run file's `train.update` asks for; it moves the critic too."""
+    return UPDATES[type(section)](section, policy, accelerator, seed, critic)
 
 
-def _adamw(section: config.Backprop, weights: list[Tensor]) -> torch.optim.Optimizer:
+def _adamw(section: config.Backprop, groups: Sequence[list[Tensor]]) -> torch.optim.Optimizer:
     """AdamW (arXiv 1711.05101); the loop sets the learning rate before each step.
 
     Raises:
@@ -223,8 +244,8 @@ def _adamw(section: config.Backprop, weights: list[Tensor]) -> torch.optim.Optim
         "weight_decay": section.weight_decay,
     }
     if section.optim == "adamw_torch_fused":
-        return torch.optim.AdamW(weights, fused=True, **options)
-    if any(isinstance(weight, DTensor) for weight in weights):
+        return torch.optim.AdamW(_param_groups(groups), fused=True, **options)
+    if any(isinstance(weight, DTensor) for weights in groups for weight in weights):
         raise ConfigError(
             "adamw_bnb_8bit does not move sharded weights",
             where="train.update.optim",
@@ -238,7 +259,11 @@ def _adamw(section: config.Backprop, weights: list[Tensor]) -> torch.optim.Optim
             where="train.update.optim",
             cure="pip install 'codealign[bnb]', or use adamw_torch_fused",
         ) from None
-    return AdamW8bit(weights, **options)
+    return AdamW8bit(_param_groups(groups), **options)
+
+
+def _param_groups(groups: Sequence[list[Tensor]]) -> list[dict[str, Any]]:
+    return [{"params": weights} for weights in groups]
 
 
 class Weights:
@@ -248,6 +273,7 @@ class Weights:
         held: where weights are moved: "float32", in a copy of those that are narrower; "separate", in a copy of
             all; "in_place", in the parameters themselves.
         ema_decay: of the average, ema ← decay·ema + (1 − decay)·θ after each step, from the first weights on.
+        critic: what is moved beside the policy; it comes last.
     """
 
     def __init__(
@@ -255,8 +281,11 @@ class Weights:
         policy: Policy,
         held: Literal["float32", "separate", "in_place"],
         ema_decay: float | None = None,
+        critic: Critic | None = None,
     ) -> None:
         self.parameters = [parameter for _, parameter in policy.trainable_parameters()]
+        self._num_of_policy = len(self.parameters)
+        self.parameters += [] if critic is None else critic.parameters()
         self.masters: list[Tensor] = [
             _wide_copy(p)
             if held == "separate" or (held == "float32" and p.dtype.itemsize < 4)
@@ -265,6 +294,16 @@ class Weights:
         ]
         self._decay = ema_decay
         self._averages = [] if ema_decay is None else [_wide_copy(p) for p in self.masters]
+
+    @property
+    def of_policy(self) -> list[Tensor]:
+        """The policy's masters."""
+        return self.masters[: self._num_of_policy]
+
+    @property
+    def of_critic(self) -> list[Tensor]:
+        """The critic's."""
+        return self.masters[self._num_of_policy :]
 
     def _split(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
         for parameter, master in zip(self.parameters, self.masters, strict=True):
