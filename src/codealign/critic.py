@@ -159,11 +159,11 @@ class ModelCritic(_WithHead):
         return self._values(hidden_MD, target, batch.num_completions)
 
 
-def build_critic(section: config.Critic, policy: Policy, learning_rate: float) -> Critic:
+def build_critic(section: config.CriticConfig, policy: Policy, learning_rate: float) -> Critic:
     """The critic that `train.objective.critic` asks for; `learning_rate` is the policy's."""
     own_rate = learning_rate if section.learning_rate is None else section.learning_rate
     scale = own_rate / learning_rate if learning_rate else 0.0
-    if isinstance(section, config.CriticModel):
+    if isinstance(section, config.ModelCritic):
         return ModelCritic(policy, learning_rate_scale=scale)
     return HeadCritic(policy, detach=section.detach, learning_rate_scale=scale)
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from codealign.reference.cache import ReferenceCache, reference_dir
 from codealign.reference.following import Follower
+from codealign.reference.frozen import FrozenReference
 from codealign.reference.others import PairText, other_reference_logps
 from codealign.reference.sums import PairLogps, summed_logps
 
 __all__ = [
     "Follower",
+    "FrozenReference",
     "PairLogps",
     "PairText",
     "ReferenceCache",
