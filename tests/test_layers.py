@@ -28,6 +28,7 @@ LAYERS: list[set[str]] = [
         "token_weights",
         "interop",
         "passk",
+        "advantages",
         "audit",
     },
     {

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from codealign.config.models import ReferenceConfig
+from codealign.config.policy_gradients import PolicyGradient
 from codealign.config.sections import FlipRate, Fraction, Positive, Section
 
 
@@ -417,7 +418,9 @@ class Sum(Section):
         return self
 
 
-Objective = Annotated[OfPairs | WPO | Sum | SFT | RFT | MinorSFT, Field(discriminator="kind")]
+Objective = Annotated[
+    OfPairs | WPO | Sum | SFT | RFT | MinorSFT | PolicyGradient, Field(discriminator="kind")
+]
 
 
 def objectives_in(objective: Section) -> Iterator[Section]:

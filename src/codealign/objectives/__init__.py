@@ -40,6 +40,8 @@ from codealign.objectives.pointwise import (
     NCAObjective,
     SPPOHardObjective,
 )
+from codealign.objectives.policy_gradient import PolicyGradientObjective
+from codealign.objectives.ppo import PPOObjective
 from codealign.objectives.rpo import RPOObjective
 from codealign.objectives.sft import RFTObjective, SFTObjective
 from codealign.objectives.weighted_sum import SumObjective
@@ -75,6 +77,12 @@ OBJECTIVES: dict[type[config.Section], Callable[[Any], Objective]] = {
     config.LDDPO: lambda section: LDObjective(section, build_objective(section.objective)),
     config.TISDPO: lambda section: TISDPOObjective(section, build_objective(section.objective)),
     config.WPO: lambda section: WPOObjective(section, build_objective(section.objective)),
+    config.PPO: PPOObjective,
+    config.VinePPO: PolicyGradientObjective,
+    config.GRPO: PolicyGradientObjective,
+    config.DrGRPO: PolicyGradientObjective,
+    config.DAPO: PolicyGradientObjective,
+    config.RLOO: PolicyGradientObjective,
     config.Sum: lambda section: SumObjective(
         section, [build_objective(term.objective) for term in section.terms]
     ),

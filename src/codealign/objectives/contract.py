@@ -48,6 +48,11 @@ class Objective(Protocol):
     layer."""
     needs_kl: bool = False
     """True: `Outputs.kls_NT` is there too, at the cost of a forward of the reference; for adapters only."""
+    reads_rollouts: bool = False
+    """True: it learns from completions that the policy draws (`batches.batch_rollouts`), and from nothing else. The
+    reference's log-probabilities, where it needs them, then come with the batch."""
+    needs_values: bool = False
+    """True: `Outputs.values_NT` is there, of a critic, and the batch has `returns_NT` and `old_values_NT`."""
 
     @abc.abstractmethod
     def count(self, batch: Batch) -> float:
