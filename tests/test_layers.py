@@ -47,6 +47,9 @@ LAYERS: list[set[str]] = [
     {
         "experience",
         "contrast",
+        "critic",
+        "loop",
+        "online",
         "packing",
         "reference_logps",
         "training",

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -97,6 +97,17 @@ class EncodedRollout(NamedTuple):
     def completions(self, *, with_rejected: bool = True) -> tuple[TokenIds, ...]:
         """The completion; see `EncodedPair.completions`."""
         return (self.completion_ids,)
+
+
+class TreeRow(Protocol):
+    """What a batch can be planned from: any row of training data, and a rollout."""
+
+    @property
+    def prompt_ids(self) -> TokenIds: ...
+
+    def completions(self, *, with_rejected: bool = True) -> tuple[TokenIds, ...]:
+        """What is computed under the prompt."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,6 @@ class Experience(Protocol):
 
     num_steps: int
     """Optimiser steps in all."""
-    pairs_per_step: int
-    """Of all processes together; how they are shared out moves no weight."""
     brings_reference: bool
     """Whether batches have the reference's log-probs where an objective reads them."""
 
@@ -64,8 +62,8 @@ class Experience(Protocol):
         """What a checkpoint needs, as plain JSON values."""
         ...
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`."""
+    def load_state_dict(self, state: Mapping[str, Any], step: int) -> None:
+        """Continue from `state` after `step` steps."""
         ...
 
 
@@ -179,7 +177,7 @@ class PairExperience:
     def state_dict(self) -> dict[str, Any]:
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], step: int) -> None:
         """There is none."""
 
     def _make_order(self, epoch: int) -> list[list[int]]:

@@ -354,7 +354,7 @@ class Loop:
             self.loss.reference = self.follower.resume(state.step, self._period_batches(state.step))
         self._load_weights(saved.path)
         self.objective.load_state_dict(state.objective)
-        self.experience.load_state_dict(state.experience)
+        self.experience.load_state_dict(state.experience, state.step)
         restore_generators(saved.path)
         logger.info("continuing from %s", saved.path.name)
 

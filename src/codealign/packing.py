@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from codealign.batches import EncodedRow, TokenIds
+from codealign.batches import TokenIds, TreeRow
 
 
 class Tree(NamedTuple):
@@ -29,7 +29,7 @@ _TreeOf = Callable[[Sequence[int]], Tree]
 
 
 def plan(
-    pairs: Sequence[EncodedRow],
+    pairs: Sequence[TreeRow],
     members: Sequence[int],
     *,
     num_processes: int = 1,
@@ -70,7 +70,7 @@ def plan(
         num_bins += num_processes
 
 
-def by_prompt(pairs: Sequence[EncodedRow], members: Iterable[int]) -> list[list[int]]:
+def by_prompt(pairs: Sequence[TreeRow], members: Iterable[int]) -> list[list[int]]:
     """`members` in groups of one prompt each, prompts and members in the order in which they come."""
     groups: dict[TokenIds, list[int]] = {}
     for member in members:
@@ -78,7 +78,7 @@ def by_prompt(pairs: Sequence[EncodedRow], members: Iterable[int]) -> list[list[
     return list(groups.values())
 
 
-def _num_tokens(pairs: Sequence[EncodedRow], with_rejected: bool) -> int:
+def _num_tokens(pairs: Sequence[TreeRow], with_rejected: bool) -> int:
     completions = {ids for pair in pairs for ids in pair.completions(with_rejected=with_rejected)}
     return len(pairs[0].prompt_ids) + sum(map(len, completions))
 

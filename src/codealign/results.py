@@ -80,7 +80,7 @@ def summarise_run(run: Run) -> dict[str, Any]:
         "gain": gains(run) if "aligned" in estimates else {},
         "intervals": estimates,
         "outcomes": outcomes,
-        "pairs": {key: records["pairs"].get(key) for key in PAIR_FACTS},
+        "pairs": {key: records.get("pairs", {}).get(key) for key in PAIR_FACTS},
         "warnings": records["train"].get("warnings", []),
         "stages": {name: _shown(record) for name, record in records.items()},
         "isolation": next((r["isolation"] for r in records.values() if r.get("isolation")), ""),
@@ -117,7 +117,12 @@ def write_run_report(run: Run, summary: Mapping[str, Any]) -> Path:
 
 
 def trained_pairs(run: Run) -> list[Pair]:
-    """The pairs with what was written into them before training; as they were built where that has not come yet."""
+    """The pairs with what was written into them before training; as they were built where that has not come yet.
+
+    None of a run that trains on rollouts: its pairs come and go.
+    """
+    if run.is_online:
+        return []
     return run.stage(run.last_pairs_stage).shards.read(Pair) or run.stage("pairs").shards.read(Pair)
 
 

@@ -8,6 +8,8 @@
     eval/base/ eval/aligned/  verdicts of the held-out problems, before and after
     checkpoint-N/ model/      weights
     reference/                weights of references that follow the policy, where they do
+    rollouts/                 what the policy drew while it learnt, by iteration, where it did
+    critic.safetensors        the last critic, where there was one
     metrics.jsonl report.html summary.json run.log
     stages/*.json             per stage: the key (a hash of everything that made it), whether it is done
     superseded/               artefacts of an earlier configuration, kept
@@ -43,7 +45,14 @@ ARTEFACTS: dict[str, tuple[str, ...]] = {
     "contrast/bad": ("contrast/bad",),
     "annotate": ("annotated",),
     "eval/base": ("eval/base",),
-    "train": ("checkpoint-*", "model", "metrics.jsonl", "reference"),
+    "train": (
+        "checkpoint-*",
+        "model",
+        "metrics.jsonl",
+        "reference",
+        "rollouts",
+        "critic.safetensors",
+    ),
     "eval/aligned": ("eval/aligned",),
 }
 """What each stage leaves in the run directory, as patterns; stages in their order."""

@@ -105,9 +105,7 @@ def train(
         run_dir=run_dir,
         seed=seed,
         evaluate=evaluate,
-        data=Data(
-            encoded.hash, len(encoded.rows), encoded.left_out, _remarks(encoded, objective)
-        ),
+        data=Data(encoded.hash, len(encoded.rows), encoded.left_out, _remarks(encoded, objective)),
         settings_hash=settings_hash(policy, config, seed, experience.pairs_per_step),
     )
     return loop.run(on_step, should_stop)

@@ -79,6 +79,7 @@ from codealign.config.policy_gradients import (
     with_limit,
 )
 from codealign.config.reading import SectionT, load_run_config, overlaid, parse_config, read_yaml
+from codealign.config.rollouts import Rollouts
 from codealign.config.run import RunConfig
 from codealign.config.sections import Count, FlipRate, Fraction, Positive, Section
 from codealign.config.stages import (
@@ -228,6 +229,7 @@ __all__ = [
     "ReferenceConfig",
     "ReferenceWeights",
     "RobustDPO",
+    "Rollouts",
     "RunConfig",
     "SFTContrast",
     "SPPOHard",

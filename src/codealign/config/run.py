@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from codealign.config.models import ModelConfig
 from codealign.config.objectives import TISDPO, objectives_in, several_references
+from codealign.config.rollouts import Rollouts
 from codealign.config.sections import Section
 from codealign.config.stages import (
     EvalConfig,
@@ -43,6 +44,22 @@ class RunConfig(Section):
         """Whether token weights or what other references say are written into the pairs before training."""
         is_weighed = not isinstance(self.token_weights, NoTokenWeights)
         return is_weighed or several_references(self.train.objective) is not None
+
+    @model_validator(mode="after")
+    def _rollouts_are_learnt_from_as_they_are(self) -> RunConfig:
+        if not isinstance(self.train.experience, Rollouts):
+            return self
+        reason = ""
+        if self.annotates_pairs:
+            reason = "token weights and other references are written into pairs before training"
+        if isinstance(self.pairs.strategy, FilePairs):
+            reason = "pairs.strategy: file has pairs that are there before training"
+        if reason:
+            raise ValueError(
+                f"train.experience.kind: rollouts draws its completions while it trains, and {reason}: choose "
+                "one of the two"
+            )
+        return self
 
     @model_validator(mode="after")
     def _token_weights_are_read(self) -> RunConfig:

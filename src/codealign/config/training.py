@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from codealign.config.objectives import DPO, MRPO, SFT, Objective, objectives_in
+from codealign.config.policy_gradients import is_policy_gradient
+from codealign.config.rollouts import Rollouts
 from codealign.config.sections import Count, Fraction, Positive, Section
 from codealign.config.token_weights import SFTContrast, TrainedContrast
 
@@ -50,7 +52,7 @@ class StoredPairs(Section):
     kind: Literal["pairs"] = "pairs"
 
 
-Experience = StoredPairs
+Experience = Annotated[StoredPairs | Rollouts, Field(discriminator="kind")]
 
 
 class EarlyStopping(Section):
@@ -112,6 +114,26 @@ class TrainConfig(Section):
     def _one_set_of_references(self) -> TrainConfig:
         if sum(isinstance(each, MRPO) for each in objectives_in(self.objective)) > 1:
             raise ValueError("objective: mrpo once, a pair has one set of references")
+        return self
+
+    @model_validator(mode="after")
+    def _objective_and_experience_fit(self) -> TrainConfig:
+        online = isinstance(self.experience, Rollouts)
+        if is_policy_gradient(self.objective) and not online:
+            raise ValueError(
+                f"objective {self.objective.kind} learns from completions that the policy draws while it trains: "
+                "set train.experience.kind: rollouts"
+            )
+        if not online:
+            return self
+        ignored = ("num_train_epochs", "gradient_accumulation_steps", "pairs_per_step")
+        fields = type(self).model_fields
+        changed = [name for name in ignored if getattr(self, name) != fields[name].default]
+        if changed or self.following_reference is not None:
+            raise ValueError(
+                f"{', '.join(changed) or 'following_reference'} would be ignored by experience rollouts: it has "
+                "num_iterations, num_epochs, steps_per_epoch and reference of its own"
+            )
         return self
 
     @model_validator(mode="after")

@@ -36,8 +36,8 @@ class Rollout(NamedTuple):
     """Where a KL is measured."""
     critic_values: tuple[float, ...] | None
     """Of the state before each token; for `ppo`."""
-    step_starts: tuple[int, ...] = ()
-    """The token at which each step begins, the first 0; for `vineppo`."""
+    step_of_token: tuple[int, ...] = ()
+    """From 0; for `vineppo`."""
     step_values: tuple[float | None, ...] = ()
     """Of the state before each step, None beyond the cap; for `vineppo`."""
 
@@ -76,20 +76,7 @@ def _over_critic(section: PPO, rollout: Rollout) -> Credit:
 
 
 def _by_step(rollout: Rollout) -> list[float]:
-    return spread(
-        step_advantages(rollout.reward, rollout.step_values),
-        step_of_token(rollout.step_starts, rollout.num_tokens),
-    )
-
-
-def step_of_token(starts: Sequence[int], num_tokens: int) -> list[int]:
-    """The step of each token, from the tokens at which steps begin."""
-    ends = [*starts[1:], num_tokens]
-    return [
-        step
-        for step, (start, end) in enumerate(zip(starts, ends, strict=True))
-        for _ in range(start, end)
-    ]
+    return spread(step_advantages(rollout.reward, rollout.step_values), rollout.step_of_token)
 
 
 def _by_group(

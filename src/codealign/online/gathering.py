@@ -22,7 +22,7 @@ from codealign.judging import Judge
 from codealign.policy import Policy
 from codealign.records import Completion, Problem, Verdict, content_hash
 from codealign.rewards import RewardRule
-from codealign.sampling import Request, SamplingParams, open_engine
+from codealign.sampling import Engine, Request, SamplingParams, open_engine
 from codealign.sampling.transformers_engine import continuation_text
 from codealign.verdicts import judge_completions
 
@@ -37,7 +37,7 @@ class Asked(NamedTuple):
     """A completion to draw: its problem, and which one of the problem's."""
 
     task_id: str
-    index: int
+    sample_index: int
 
 
 class Drawn(NamedTuple):
@@ -158,7 +158,7 @@ class Gatherer:
         return self._returns(wave)
 
     def _request(self, asked: Asked) -> Request:
-        return Request(asked.task_id, self.problems[asked.task_id].prompt, asked.index)
+        return Request(asked.task_id, self.problems[asked.task_id].prompt, asked.sample_index)
 
     def _continuing(
         self, states: Callable[[], Iterator[State]], num_continuations: int, seed: int
@@ -188,9 +188,7 @@ class Gatherer:
         """The completion that a continuation makes of its state, as if it had been drawn in one."""
         ids = [*state.prefix_ids, *(continuation.completion_ids or ())]
         ends = bool(ids) and ids[-1] in self.policy.stop_ids
-        text = continuation_text(
-            self.policy.tokenizer, state.prompt_ids, ids[:-1] if ends else ids
-        )
+        text = continuation_text(self.policy.tokenizer, state.prompt_ids, ids[:-1] if ends else ids)
         changed = {
             "completion": text,
             "completion_ids": ids,
@@ -213,16 +211,9 @@ class Gatherer:
         engine = open_engine(self.sample.engine, self.policy)
         for attempt in range(MAX_REPLACEMENTS + 1):
             fed: deque[tuple[_Wave[Any], Any]] = deque()
-
-            def completions() -> Iterator[Completion]:
-                for wave in waves:
-                    for key, completion in wave.sampled(engine, self.params, attempt):
-                        fed.append((wave, key))
-                        yield completion
-
-            for verdict in judge_completions(
-                self.problems, completions(), self.judge, self.judging.extract
-            ):
+            completions = _sampled(waves, engine, self.params, attempt, fed)
+            extract = self.judging.extract
+            for verdict in judge_completions(self.problems, completions, self.judge, extract):
                 wave, key = fed.popleft()
                 wave.verdicts[key] = verdict
             if all(wave.is_judged for wave in waves):
@@ -257,7 +248,7 @@ class _Wave(Generic[Key]):
     num_tokens: int = 0
 
     def sampled(
-        self, engine: Any, params: SamplingParams, attempt: int
+        self, engine: Engine, params: SamplingParams, attempt: int
     ) -> Iterator[tuple[Key, Completion]]:
         """Sample all at the first attempt, later what could not be judged, from other random streams."""
         if attempt == 0:
@@ -287,3 +278,17 @@ class _Wave(Generic[Key]):
     @property
     def is_judged(self) -> bool:
         return not self.unjudged
+
+
+def _sampled(
+    waves: Sequence[_Wave[Any]],
+    engine: Engine,
+    params: SamplingParams,
+    attempt: int,
+    fed: deque[tuple[_Wave[Any], Any]],
+) -> Iterator[Completion]:
+    """Completions of one wave after another; `fed` is told whose each is."""
+    for wave in waves:
+        for key, completion in wave.sampled(engine, params, attempt):
+            fed.append((wave, key))
+            yield completion

@@ -11,7 +11,7 @@ them from here, bit for bit.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,7 +100,9 @@ class RolloutStore:
         tensors: dict[str, Tensor] = {
             "prompt_lengths": torch.tensor([len(row.prompt_ids) for row in rows]),
             "lengths": torch.tensor([len(row.completion_ids) for row in rows]),
-            "ids": torch.tensor([i for row in rows for i in (*row.prompt_ids, *row.completion_ids)]),
+            "ids": torch.tensor(
+                [i for row in rows for i in (*row.prompt_ids, *row.completion_ids)]
+            ),
         }
         for name in COLUMNS:
             columns = [getattr(row, name) for row in rows]
@@ -144,8 +146,3 @@ def _split(flat: Tensor, lengths: Sequence[int]) -> list[tuple[Any, ...]]:
 
 def _number(path: Path) -> int:
     return int(path.name.removeprefix("iteration-").split(".")[0])
-
-
-def totals(facts: Mapping[str, Any]) -> dict[str, int]:
-    """Of an iteration's facts those that add up over a run."""
-    return {name: facts[name] for name in ("num_rollouts", "num_continuations", "num_sampled_tokens")}

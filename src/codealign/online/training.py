@@ -1,0 +1,169 @@
+"""Training on what the policy draws while it learns: the same loop, checkpoints and metrics as on recorded data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from codealign.config import (
+    PPO,
+    JudgeConfig,
+    KLInReward,
+    OpenAIEngine,
+    PairsConfig,
+    Rollouts,
+    SampleConfig,
+    TrainConfig,
+    with_limit,
+)
+from codealign.config.policy_gradients import is_policy_gradient
+from codealign.critic import build_critic
+from codealign.errors import ConfigError
+from codealign.judging import Judge
+from codealign.launching import open_accelerator
+from codealign.loop import Data, Evaluate, Loop, StepReport, TrainResult
+from codealign.objectives import Objective, build_objective
+from codealign.online.experience import OnlineExperience
+from codealign.online.gathering import Gatherer
+from codealign.policy import Policy
+from codealign.processes import num_processes
+from codealign.records import Problem, content_hash
+from codealign.reference import FrozenReference
+from codealign.rewards import RewardRule, build_reward
+from codealign.training import check_settings, settings_hash
+
+logger = logging.getLogger(__name__)
+
+
+def train_online(
+    policy: Policy,
+    problems: Mapping[str, Problem],
+    config: TrainConfig,
+    judge: Judge,
+    *,
+    run_dir: Path,
+    seed: int,
+    sample: SampleConfig | None = None,
+    judging: JudgeConfig | None = None,
+    pairs: PairsConfig | None = None,
+    reward: RewardRule | None = None,
+    evaluate: Evaluate | None = None,
+    on_step: Callable[[StepReport], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> TrainResult:
+    """Train `policy` in place on completions that it draws itself, continuing from the last checkpoint in `run_dir`.
+
+    Args:
+        policy: at its first weights, also when resuming: they are the reference.
+        problems: by task id.
+        config: the run file's `train` section, with an experience of kind `rollouts`.
+        judge: of the completions.
+        run_dir: checkpoints, `metrics.jsonl`, `rollouts/` and a critic go there.
+        seed: of completions, their order, and zeroth-order directions.
+        sample: how completions are drawn, and how many a problem.
+        judging: how programs are cut from completions.
+        pairs: how completions become pairs, where the objective reads those.
+        reward: in the place of the rule that `config.experience.reward` names.
+        evaluate, on_step, should_stop: as of `train`.
+
+    Raises:
+        ConfigError: settings that contradict each other or the machine.
+        DataError: no completion has a reward.
+        InputError: the checkpoints in `run_dir` are of other settings, problems or weights; a reward function's.
+        NonFiniteError: the loss is not a number; the batch is saved.
+        SandboxError: completions could not be judged.
+    """
+    sample, judging, pairs = (
+        sample or SampleConfig(),
+        judging or JudgeConfig(),
+        pairs or PairsConfig(),
+    )
+    check_settings(config, policy.config, has_validation=evaluate is not None, has_labels=False)
+    check_online(config, sample)
+    section = config.objective
+    if is_policy_gradient(section):
+        section = with_limit(section, sample.max_new_tokens)
+        config = config.model_copy(update={"objective": section})
+    objective = build_objective(section)
+    torch.manual_seed(seed)
+    accelerator = open_accelerator(config.report_to, policy.device, run_dir)
+    critic = None
+    if isinstance(section, PPO):
+        critic = build_critic(section.critic, policy, config.learning_rate)
+    assert isinstance(config.experience, Rollouts)
+    rule = reward or build_reward(config.experience.reward)
+    drawn_as = sample.model_dump(mode="json", exclude={"engine"})
+    data_hash = content_hash([[p.task_id, p.hash] for p in problems.values()])
+    key = settings_hash(policy, config, seed, drawn_as, pairs.model_dump(mode="json"))
+    experience = OnlineExperience(
+        policy,
+        config,
+        pairs,
+        Gatherer(policy, problems, judge, judging, sample, rule),
+        objective,
+        critic=critic,
+        reference=_reference(policy, config, objective),
+        run_dir=run_dir,
+        seed=seed,
+        key=content_hash([key, data_hash, policy.reference_hash()]),
+    )
+    loop = Loop(
+        policy=policy,
+        config=config,
+        accelerator=accelerator,
+        experience=experience,
+        objective=objective,
+        run_dir=run_dir,
+        seed=seed,
+        evaluate=evaluate,
+        data=Data(data_hash, len(problems), {}),
+        settings_hash=key,
+        critic=critic,
+    )
+    before = policy.log_probs.temperature
+    policy.log_probs.temperature = sample.temperature
+    try:
+        result = loop.run(on_step, should_stop)
+    finally:
+        policy.log_probs.temperature = before
+    if critic is not None:
+        critic.save(run_dir)
+    return result._replace(gathered=experience.totals)
+
+
+def _reference(policy: Policy, config: TrainConfig, objective: Objective) -> FrozenReference | None:
+    """The policy of now, where something will be measured from it."""
+    assert isinstance(config.experience, Rollouts)
+    in_reward = isinstance(getattr(config.objective, "kl", None), KLInReward)
+    if config.experience.reference == "iteration" and is_policy_gradient(config.objective):
+        return None
+    return FrozenReference(policy) if objective.needs_reference or in_reward else None
+
+
+def check_online(config: TrainConfig, sample: SampleConfig) -> None:
+    """Refuse what rollouts can be known to fail with.
+
+    Raises:
+        ConfigError: settings that contradict each other or the machine.
+    """
+    if num_processes() > 1:
+        raise ConfigError(
+            f"experience rollouts works in one process, and {num_processes()} were launched",
+            where="train.experience",
+            cure="launch one process, or train on recorded pairs",
+        )
+    if isinstance(sample.engine, OpenAIEngine):
+        raise ConfigError(
+            "a server has the policy's first weights only, and rollouts are drawn by the policy of now",
+            where="sample.engine",
+            cure="use the transformers or vllm engine",
+        )
+    if sample.temperature == 0:
+        raise ConfigError(
+            "greedy rollouts of a problem are all the same",
+            where="sample.temperature",
+            cure="set a temperature above 0; 1.0 draws from the policy itself",
+        )
