@@ -55,7 +55,8 @@ class PolicyGradientObjective(Objective, Generic[SectionT]):
     def __call__(self, outputs: Outputs, batch: Batch) -> Loss:
         drawn = Drawn(outputs, batch, self.config.limit)
         advantages_NT = drawn.column(batch.advantages_NT, "advantages")
-        log_ratios_NT = outputs.logps_NT - drawn.column(batch.old_logps_NT, "old_logps")
+        old_NT = drawn.column(batch.old_logps_NT, "old_logps")
+        log_ratios_NT = drawn.at_tokens(outputs.logps_NT - old_NT)
         ratios_NT = self._ratios(log_ratios_NT, outputs.lengths_N)
         policy_NT = self._clipped(ratios_NT, advantages_NT)
         losses_N = drawn.average(policy_NT, self.config.average_over)
@@ -129,9 +130,13 @@ class Drawn:
             )
         return F.pad(values_NT, (0, self.is_token_NT.shape[1] - values_NT.shape[1]))
 
+    def at_tokens(self, values_NT: Tensor) -> Tensor:
+        """[N, T] 0 where padded, whatever was there."""
+        return values_NT.masked_fill(~self.is_token_NT, 0.0)
+
     def average(self, values_NT: Tensor, over: AverageOver) -> Tensor:
         """[N] sums over a completion's tokens, divided as `over` says."""
-        return values_NT.masked_fill(~self.is_token_NT, 0.0).sum(-1) / self._shares(over)
+        return self.at_tokens(values_NT).sum(-1) / self._shares(over)
 
     def _shares(self, over: AverageOver) -> Tensor | float:
         if over == "completions":
