@@ -29,6 +29,8 @@ LAYERS: list[set[str]] = [
         "interop",
         "passk",
         "advantages",
+        "rewards",
+        "segments",
         "audit",
     },
     {

@@ -52,6 +52,8 @@ WHOLE_STOP_WORDS = ("\n```", '\n"""', "\nassert", "\nprint", "\nif __name__", "\
 """For prompts that ask for a whole function (MBPP), where `def` and `class` belong to the answer."""
 
 END_OF_TEXT = re.compile(r"<\|(?:endoftext|im_end|eot_id|end|EOT)\|>|<file_sep>|</s>")
+LINE_BREAK = re.compile(r"\r\n|\r|\n")
+"""What Python counts as the end of a line."""
 _FENCE = re.compile(r"^[ \t]*(?:```+|~~~+)[ \t]*([\w+-]*)[^\n]*$", re.MULTILINE)
 _CODE_START = re.compile(r"^(?:def|async def|class|import|from)\s|^@\w", re.MULTILINE)
 _FUTURE_IMPORT = re.compile(r"^from __future__ import [^\n]*\n?", re.MULTILINE)
@@ -204,7 +206,7 @@ def _fenced_block(problem: Problem, text: str) -> str | None:
 
     Models explain first, correct themselves later, and end with examples that only call the function.
     """
-    blocks = list(_fenced_blocks(text))
+    blocks = [text[start:end] for start, end in fenced_blocks(text)]
     if not blocks:
         return None
     name = None if isinstance(problem.tests, StdioTests) else problem.entry_point
@@ -213,15 +215,16 @@ def _fenced_block(problem: Problem, text: str) -> str | None:
     return (defining or python or blocks)[-1]
 
 
-def _fenced_blocks(text: str) -> Iterator[str]:
-    """The texts between fences. A lone fence without a language closes a block that the prompt opened;
-    a block that is never closed runs to the end."""
+def fenced_blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Where each text between fences starts and ends. A lone fence without a language closes a block that the prompt
+    opened; a block that is never closed runs to the end."""
     fences = list(_FENCE.finditer(text))
     if len(fences) == 1 and not fences[0][1] and text[: fences[0].start()].strip():
-        yield text[: fences[0].start()]
+        yield 0, fences[0].start()
         return
     for opening, closing in zip(fences[::2], [*fences[1::2], None], strict=False):
-        yield text[opening.end() + 1 : closing.start() if closing else len(text)]
+        start = min(opening.end() + 1, len(text))
+        yield start, closing.start() if closing else len(text)
 
 
 class Prefix(NamedTuple):
@@ -238,18 +241,28 @@ def _longest_prefix(source: str, problem: Problem) -> Prefix | None:
     None where the entry point's function isn't there whole: the text goes on inside it in a way that
     doesn't parse.
     """
-    lines = source.split("\n")
-    end, tree = len(lines), _parse_or_line(source)
-    while isinstance(tree, int):
-        end = min(end, tree) - 1
-        if end <= 0:
-            return None
-        tree = _parse_or_line("\n".join(lines[:end]))
-    following = next((line for line in lines[end:] if line.strip()), "")
+    found = parsing_prefix(source)
+    if found is None:
+        return None
+    text, tree = found
+    lines = source[len(text) :].split("\n")[1:]
+    following = next((line for line in lines if line.strip()), "")
     entry = _find_entry(tree, problem.entry_point)
     if entry is None or following[:1].isspace():
         return None
-    return Prefix("\n".join(lines[:end]), tree, entry)
+    return Prefix(text, tree, entry)
+
+
+def parsing_prefix(source: str) -> tuple[str, ast.Module] | None:
+    """The longest prefix of whole lines that parses, without its last line break, and its tree; None for no line."""
+    ends = [found.start() for found in LINE_BREAK.finditer(source)] + [len(source)]
+    num_lines, tree = len(ends), _parse_or_line(source)
+    while isinstance(tree, int):
+        num_lines = min(num_lines, tree) - 1
+        if num_lines <= 0:
+            return None
+        tree = _parse_or_line(source[: ends[num_lines - 1]])
+    return source[: ends[num_lines - 1]], tree
 
 
 def _keep_needed(source: str, tree: ast.Module, entry: ast.stmt) -> str:

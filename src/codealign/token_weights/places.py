@@ -17,11 +17,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from codealign.programs import END_OF_TEXT
+from codealign.programs import END_OF_TEXT, LINE_BREAK
 from codealign.token_weights.spans import Span
 
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
-"""What Python counts as the end of a line."""
 _BOUND_METHOD = re.compile(r"(\w+) = Solution\(\)\.\1")
 _BREAK_COST = 2
 """Lines that one more gap must bring, or a line of the prompt that the completion repeats would count as its."""
@@ -48,7 +46,7 @@ def line_places(program: str, completion: str) -> list[Span | None]:
     Indentation belongs to its line, the line break and space before it do not. None for lines that the completion
     did not write (the prompt's, a prelude's) and for blank ones; all None where the two don't belong together.
     """
-    places: list[Span | None] = [None] * len(_LINE_BREAK.split(program))
+    places: list[Span | None] = [None] * len(LINE_BREAK.split(program))
     if not END_OF_TEXT.search(program):
         completion = END_OF_TEXT.split(completion, maxsplit=1)[0]
     theirs, ours = list(_written_lines(program)), list(_written_lines(completion))
@@ -65,7 +63,7 @@ def line_places(program: str, completion: str) -> list[Span | None]:
 def _written_lines(text: str) -> Iterator[_Line]:
     """The lines that are not blank."""
     start = 0
-    breaks = [(found.start(), found.end()) for found in _LINE_BREAK.finditer(text)]
+    breaks = [(found.start(), found.end()) for found in LINE_BREAK.finditer(text)]
     for number, (end, after) in enumerate([*breaks, (len(text), len(text))], start=1):
         if written := text[start:end].rstrip():
             yield _Line(number, start, written)
