@@ -79,12 +79,7 @@ class Sample:
 
     @property
     def pass_rate(self) -> float:
-        """Share of the tests passed; 0 for a program that tried something forbidden."""
-        if self.verdict.passed:
-            return 1.0
-        if self.verdict.outcome == "violation" or not self.verdict.tests_total:
-            return 0.0
-        return self.verdict.tests_passed / self.verdict.tests_total
+        return self.verdict.pass_rate
 
 
 Couple = tuple[Sample, Sample]

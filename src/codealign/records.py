@@ -184,6 +184,15 @@ class Verdict(Record):
     python: str = ""
 
     @property
+    def pass_rate(self) -> float:
+        """Share of the tests passed; 0 for a program that tried something forbidden, or came to no test."""
+        if self.passed:
+            return 1.0
+        if self.outcome == "violation" or not self.tests_total:
+            return 0.0
+        return self.tests_passed / self.tests_total
+
+    @property
     def first_failure(self) -> TestResult | None:
         return next((test for test in self.tests if test.outcome != "passed"), None)
 

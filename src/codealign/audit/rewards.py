@@ -1,4 +1,4 @@
-"""Any Python reward function as a judge: `module:function`, called as its own trainer would call it.
+"""Any Python reward function as a judge: `module:function` or `file.py:function`, called as its own trainer would call it.
 
 Two kinds are known by their parameters:
 
@@ -16,18 +16,20 @@ than a stub, plain text first, then a fenced block, then chat messages.
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import inspect
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from codealign.audit.judges import CannotCarry, OutsideJudge, Standing
 from codealign.audit.tasks import Task
 from codealign.errors import InputError
+from codealign.rewards.functions import (
+    call_with,
+    load_function,
+    missing_columns,
+    takes_completions,
+)
 
 _DRESSES: dict[str, Callable[[str], str]] = {
     "program": lambda program: program,
@@ -41,26 +43,13 @@ FORMS = [f"{talk}{dress}" for talk in ("", "chat ") for dress in _DRESSES]
 
 
 def load_reward(word: str) -> OutsideJudge:
-    """The reward function that `module:function` names; the working directory is searched too.
+    """The reward function that a word names, as `rewards.functions.load_function` finds it.
 
     Raises:
         InputError: it can't be imported, or its parameters are of neither kind.
     """
-    module_name, _, function_name = word.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        function = importlib.import_module(module_name)
-        for part in function_name.split("."):
-            function = getattr(function, part)
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"can't be imported: {error}",
-            where=word,
-            cure="name it module:function as Python would import it from here",
-        ) from None
-    if not callable(function):
-        raise InputError("not a function", where=word, cure="name a reward function")
-    if _takes_completions(function):
+    function = load_function(word)
+    if takes_completions(function):
         return BatchReward(function)
     if _num_positional(function) >= 2:
         return RowReward(function)
@@ -69,10 +58,6 @@ def load_reward(word: str) -> OutsideJudge:
         where=word,
         cure="wrap it in a function that does",
     )
-
-
-def _takes_completions(function: Callable[..., Any]) -> bool:
-    return "completions" in inspect.signature(function).parameters
 
 
 def _num_positional(function: Callable[..., Any]) -> int:
@@ -138,10 +123,9 @@ class BatchReward(_Reward):
             prompt = [{"role": "user", "content": prompt}]
         columns = {name: [value] for name, value in row.items()}
         named = {"prompts": [prompt], "completions": [self._completion(program)], **columns}
-        rewards = self._function(**_accepted(self._function, named))
-        if inspect.iscoroutine(rewards):
-            rewards = asyncio.run(rewards)
-        return _number(rewards[0])
+        if missing := missing_columns(self._function, named):
+            raise CannotCarry(f"it wants columns that there are not: {', '.join(missing)}")
+        return _number(call_with(self._function, named)[0])
 
 
 class RowReward(_Reward):
@@ -149,17 +133,6 @@ class RowReward(_Reward):
 
     def score(self, task: Task, program: str) -> float | None:
         return _number(self._function(self._completion(program), problem_row(task)))
-
-
-def _accepted(function: Callable[..., Any], named: dict[str, Any]) -> dict[str, Any]:
-    """The columns that a function takes: all of them where it has `**columns`."""
-    parameters = inspect.signature(function).parameters.values()
-    if any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters):
-        return named
-    missing = [item.name for item in parameters if item.default is item.empty]
-    if unknown := [name for name in missing if name not in named]:
-        raise CannotCarry(f"it wants columns that there are not: {', '.join(unknown)}")
-    return {item.name: named[item.name] for item in parameters if item.name in named}
 
 
 def _number(reward: Any) -> float | None:

@@ -80,6 +80,14 @@ from codealign.config.policy_gradients import (
     with_limit,
 )
 from codealign.config.reading import SectionT, load_run_config, overlaid, parse_config, read_yaml
+from codealign.config.rewards import (
+    BinaryReward,
+    CodeRLReward,
+    EfficiencyReward,
+    FractionReward,
+    FunctionReward,
+    Reward,
+)
 from codealign.config.rollouts import Rollouts
 from codealign.config.run import RunConfig
 from codealign.config.sections import Count, FlipRate, Fraction, Positive, Section
@@ -165,7 +173,9 @@ __all__ = [
     "AdaptiveClipping",
     "AllPairs",
     "Backprop",
+    "BinaryReward",
     "Clipping",
+    "CodeRLReward",
     "ContrastSection",
     "Count",
     "CriticConfig",
@@ -174,6 +184,7 @@ __all__ = [
     "DiscoPOP",
     "DrGRPO",
     "EarlyStopping",
+    "EfficiencyReward",
     "Engine",
     "EvalConfig",
     "ExecutionSource",
@@ -186,6 +197,8 @@ __all__ = [
     "FlipRate",
     "FollowingReference",
     "Fraction",
+    "FractionReward",
+    "FunctionReward",
     "GroupSection",
     "HeadCritic",
     "Hinge",
@@ -230,6 +243,7 @@ __all__ = [
     "RayJudge",
     "ReferenceConfig",
     "ReferenceWeights",
+    "Reward",
     "RobustDPO",
     "Rollouts",
     "RunConfig",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from codealign.config.rewards import Binary, Reward
+from codealign.config.rewards import BinaryReward, Reward
 from codealign.config.sections import Count, Section
 
 
@@ -24,6 +24,6 @@ class Rollouts(Section):
     """Passes over an iteration's rollouts; 2 in VinePPO (arXiv 2410.01679)."""
     steps_per_epoch: Count = 4
     """Optimiser steps that a pass is cut into; the rollouts of a problem stay in one."""
-    reward: Reward = Binary()
+    reward: Reward = BinaryReward()
     reference: Literal["first", "iteration"] = "first"
     """What a KL or a log-ratio is measured from: the policy before training, or as it began the iteration."""
