@@ -8,11 +8,15 @@ Forks of a process whose libraries have threads must touch none of those: here t
 (which starts no team), decode text, and write into their own pipe. Everything else that was open is closed in
 them, so that a lock or a socket of the parent's dies with the parent.
 
+Requests are all read before the first completion comes: each process gets its share as it is forked.
+
 Not promised: that every platform's libraries survive a fork; it is used on Linux only.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 import logging.handlers
 import multiprocessing
@@ -34,6 +38,10 @@ from codealign.sampling.engine import Request
 
 log = logging.getLogger("codealign.sampling")
 
+BLOCKS_PER_SHARE = 8
+"""A share is made of so many stretches of neighbouring prompts: long enough for prompts that extend one another to
+stay together, and enough of them that no process gets all that is long where requests come in order of difficulty."""
+
 SMALL_MODEL_BYTES = 64 * 2**20
 """Up to here a process has little to hold of its own: keys and values of one batch, beside weights that are shared."""
 
@@ -46,31 +54,53 @@ def num_processes_for(policy: Policy, asked: int | None) -> int:
     Raises:
         EngineError: several are asked for where none can be forked.
     """
-    can_fork = policy.device.type == "cpu" and sys.platform == "linux"
+    obstacle = _obstacle(policy)
     if asked is None:
         num_bytes = sum(p.numel() * p.element_size() for p in policy.model.parameters())
-        return torch.get_num_threads() if can_fork and num_bytes <= SMALL_MODEL_BYTES else 1
-    if asked > 1 and not can_fork:
+        return torch.get_num_threads() if not obstacle and num_bytes <= SMALL_MODEL_BYTES else 1
+    if asked > 1 and obstacle:
         raise EngineError(
-            f"{asked} processes decode on CPUs under Linux only, and this is {policy.device.type} on {sys.platform}",
+            f"{asked} processes decode on CPUs under Linux only, and this is {obstacle}",
             where="sample.engine.processes",
             cure="leave it out: one process, and batch_size for the accelerator",
         )
     return asked
 
 
+def _obstacle(policy: Policy) -> str:
+    """What keeps this process from forking others that decode; "" where nothing does."""
+    if policy.device.type != "cpu":
+        return policy.device.type
+    if sys.platform != "linux":
+        return sys.platform
+    # Python lets such a process start none of its own.
+    return "a daemonic process" if multiprocessing.current_process().daemon else ""
+
+
 def deal(requests: Sequence[Request], num_shares: int) -> list[list[Request]]:
-    """The requests in shares of about one size, none empty; those of a prompt together while there are enough prompts."""
-    groups: dict[Any, list[Request]] = {}
-    for request in requests:
-        groups.setdefault(request.prompt_ids or request.prompt, []).append(request)
-    dealt = list(groups.values())
-    if len(dealt) < num_shares:
-        dealt = [[request] for request in requests]
-    shares: list[list[Request]] = [[] for _ in range(min(num_shares, len(dealt)))]
-    for group in dealt:
-        min(shares, key=len).extend(group)
+    """The requests in shares of about one size, none empty; those of a prompt together, and mostly those of its
+    neighbours, while there are enough prompts.
+    """
+    blocks = _blocks(requests, max(1, len(requests) // (num_shares * BLOCKS_PER_SHARE)))
+    if len(blocks) < num_shares:
+        blocks = [[request] for request in requests]
+    shares: list[list[Request]] = [[] for _ in range(min(num_shares, len(blocks)))]
+    for block in blocks:
+        min(shares, key=len).extend(block)
     return shares
+
+
+def _blocks(requests: Sequence[Request], size: int) -> list[list[Request]]:
+    """Blocks of `size` requests or more, each of all the requests of some prompts that came one after another."""
+    prompts: dict[Any, list[Request]] = {}
+    for request in requests:
+        prompts.setdefault(request.prompt_ids or request.prompt, []).append(request)
+    blocks: list[list[Request]] = []
+    for some in prompts.values():
+        if not blocks or len(blocks[-1]) >= size:
+            blocks.append([])
+        blocks[-1].extend(some)
+    return blocks
 
 
 def decode_in_processes(
@@ -82,15 +112,16 @@ def decode_in_processes(
 
     Raises:
         CodealignError: what `decode` raised.
-        EngineError: a process died, or raised something else.
+        EngineError: a process could not be started, died, or raised something else.
     """
     fork = multiprocessing.get_context("fork")
     processes: dict[connection.Connection, Any] = {}
+    heard: dict[tuple[str, str], connection.Connection] = {}
     try:
-        for number, share in enumerate(shares):
+        for share in shares:
             ours, theirs = fork.Pipe(duplex=False)
-            process = fork.Process(target=_work, args=(decode, share, theirs, number), daemon=True)
-            process.start()
+            process = fork.Process(target=_work, args=(decode, share, theirs), daemon=True)
+            _start(process)
             theirs.close()
             processes[ours] = process
         open_ends = list(processes)
@@ -101,21 +132,35 @@ def decode_in_processes(
                 if answer is None:
                     open_ends.remove(end)
                 elif isinstance(answer, logging.LogRecord):
-                    logging.getLogger(answer.name).handle(answer)
+                    # What one remarks on the model the others do too.
+                    if heard.setdefault((answer.name, answer.msg), end) is end:
+                        logging.getLogger(answer.name).handle(answer)
                 else:
                     yield answer
     finally:
         for end, process in processes.items():
             process.kill()
             process.join()
+            process.close()
             end.close()
+
+
+def _start(process: Any) -> None:
+    try:
+        process.start()
+    except OSError as error:  # no memory, or too many processes
+        raise EngineError(
+            f"a decoding process can't be started: {error}",
+            where="sample.engine.processes",
+            cure="ask for fewer; 1 decodes in this process",
+        ) from error
 
 
 def _read(end: connection.Connection, process: Any) -> Completion | logging.LogRecord | None:
     """The next thing a process says; None when it is done."""
     try:
         kind, content = pickle.loads(end.recv_bytes())
-    except EOFError:
+    except (EOFError, OSError):  # between two things it says, or in the midst of one
         process.join()
         raise EngineError(
             f"a decoding process died ({_ending(process.exitcode)})",
@@ -131,15 +176,14 @@ def _ending(exit_code: int) -> str:
     return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
 
 
-def _work(
-    decode: Decode, share: Sequence[Request], end: connection.Connection, number: int
-) -> None:
-    """What a forked process does; the first also passes on remarks, of which each would have the same."""
+def _work(decode: Decode, share: Sequence[Request], end: connection.Connection) -> None:
+    """What a forked process does."""
+    gc.freeze()  # what the parent made is not this process's to finalize
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _close_all_but(end.fileno())
     torch.set_num_threads(1)
-    _log_to(end, logging.INFO if number == 0 else logging.WARNING)
+    _log_to(end)
     try:
         for completion in decode(share):
             _send(end, "completion", completion)
@@ -157,23 +201,28 @@ def _send(end: connection.Connection, kind: str, content: Any) -> None:
 
 
 def _close_all_but(kept: int) -> None:
-    os.closerange(3, kept)
-    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+    # Not by a range: where the number of descriptors is not limited it has no end.
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != kept:
+            with contextlib.suppress(OSError):  # the listing's own
+                os.close(int(name))
 
 
 class _ToParent(logging.handlers.QueueHandler):
     """Passes records on, their arguments already in their texts."""
 
-    def __init__(self, end: connection.Connection, level: int) -> None:
+    def __init__(self, end: connection.Connection) -> None:
         super().__init__(end)  # pyright: ignore[reportArgumentType]
         self.end = end
-        self.setLevel(level)
 
     def enqueue(self, record: logging.LogRecord) -> None:
         _send(self.end, "log", record)
 
 
-def _log_to(end: connection.Connection, level: int) -> None:
-    for name in ("", *logging.root.manager.loggerDict):
-        logging.getLogger(name).handlers.clear()
-    logging.getLogger().addHandler(_ToParent(end, level))
+def _log_to(end: connection.Connection) -> None:
+    """Every logger's records go to the parent, where each logger has the handlers that it had here."""
+    for name in list(logging.root.manager.loggerDict):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.root.handlers = [_ToParent(end)]

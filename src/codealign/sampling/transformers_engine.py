@@ -70,16 +70,19 @@ class TransformersEngine:
         self._warn_of_full_prompts(list(without_room))
 
     def _decoded(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion]:
-        def decode(some: Iterable[Request]) -> Iterator[Completion]:
-            return _Decoder(self.policy, params, self.config).run(some)
-
         num_processes = num_processes_for(self.policy, self.config.processes)
         if num_processes == 1:
-            return decode(requests)
+            return self._decode(requests, params, 1)
         shares = deal(list(requests), num_processes)
         if len(shares) < 2:
-            return decode(chain.from_iterable(shares))
-        return decode_in_processes(decode, shares)
+            return self._decode(chain.from_iterable(shares), params, 1)
+        return decode_in_processes(lambda share: self._decode(share, params, len(shares)), shares)
+
+    def _decode(
+        self, requests: Iterable[Request], params: SamplingParams, num_processes: int
+    ) -> Iterator[Completion]:
+        max_tokens = (self.config.max_cached_tokens or math.inf) / num_processes
+        return _Decoder(self.policy, params, self.config.batch_size, max_tokens).run(requests)
 
     def _warn_of_full_prompts(self, task_ids: Sequence[str]) -> None:
         if task_ids:
@@ -138,10 +141,10 @@ class _Decoder:
     """One pass of decoding: a queue, the active rows, and what is known of each."""
 
     def __init__(
-        self, policy: Policy, params: SamplingParams, config: TransformersEngineConfig
+        self, policy: Policy, params: SamplingParams, num_rows: int, max_tokens: float
     ) -> None:
-        self.policy, self.params, self.num_rows = policy, params, config.batch_size
-        self.max_tokens = config.max_cached_tokens or math.inf
+        self.policy, self.params = policy, params
+        self.num_rows, self.max_tokens = num_rows, max_tokens
         self.tokenizer: Any = policy.tokenizer
         self.eos_ids = policy.stop_ids
         self.eos_tensor = torch.tensor(sorted(self.eos_ids), device=policy.device)
