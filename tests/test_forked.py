@@ -16,7 +16,6 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 from model_fixtures import save_tiny_model
@@ -47,8 +46,9 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
 
 @pytest.fixture(autouse=True)
 def no_child_is_left() -> Iterator[None]:
+    before = set(multiprocessing.active_children())
     yield
-    assert not psutil.Process().children()
+    assert set(multiprocessing.active_children()) == before
 
 
 def requests(num_samples: int = 6) -> list[Request]:
@@ -305,13 +305,16 @@ def endlessly(some: Sequence[Request]) -> Iterator[Completion]:
 
 
 def test_ending_early_leaves_no_process_and_no_descriptor() -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    before = set(multiprocessing.active_children())
+    descriptors = set(os.listdir("/proc/self/fd"))
     stream: Any = decode_in_processes(endlessly, shares(3))
     next(stream)
-    assert len(psutil.Process().children()) == 3
+    pids = [process.pid for process in set(multiprocessing.active_children()) - before]
+    assert len(pids) == 3
+    assert all(Path(f"/proc/{pid}").exists() for pid in pids)
     stream.close()
-    assert not psutil.Process().children()
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert set(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_an_interrupt_is_the_parents_to_answer() -> None:
