@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -80,6 +81,8 @@ class TrainResult(NamedTuple):
     left_out: dict[str, int]
     num_tokens: int
     seconds: float
+    gathered: Mapping[str, int] = MappingProxyType({})
+    """Of rollouts: how many completions and continuations were drawn, and the tokens of both."""
 
 
 def learning_rate_at(step: int, num_steps: int, config: TrainConfig) -> float:

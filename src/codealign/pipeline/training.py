@@ -43,7 +43,7 @@ def train_stage(run: Run) -> None:
 
 def _counts(run: Run, result: TrainResult) -> dict[str, int]:
     if run.is_online:
-        return result.gathered
+        return dict(result.gathered)
     return {"num_labelled" if run.has_labels else "num_pairs": result.num_pairs}
 
 
