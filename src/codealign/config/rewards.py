@@ -68,7 +68,7 @@ class EfficiencyReward(Section):
     """It also says what an unfinished completion gets."""
     bonus: Positive = 0.5
     """For the least CPU time of the problem's passing programs; half of it from twice that time on, a quarter from four
-    times. Our choice; below the distance from passed to failed a slow program that passes is worth more than none."""
+    times. Our choice: half of what passing is worth by itself."""
     floor_s: Positive = 0.05
     """CPU seconds below which all programs count as equally fast. Our choice: programs that take less differ by noise
     (measured: the same trivial program took 1.5 to 3 ms)."""
