@@ -40,6 +40,7 @@ from codealign.contrast import (
 )
 from codealign.errors import ConfigError
 from codealign.experience import encode_pairs
+from codealign.loop import PolicyLoss
 from codealign.objectives import build_objective
 from codealign.pipeline import (
     Run,
@@ -53,7 +54,6 @@ from codealign.progress import Progress
 from codealign.records import Pair, write_records
 from codealign.reference import ReferenceCache
 from codealign.rundir import RunDir
-from codealign.loop import PolicyLoss
 
 SETTINGS = TrainConfig(per_device_train_batch_size=3, max_length=200)
 

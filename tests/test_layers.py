@@ -38,6 +38,7 @@ LAYERS: list[set[str]] = [
         "head",
         "logprobs",
         "batches",
+        "critic",
         "modelcard",
         "policy",
         "sampling",
@@ -49,7 +50,6 @@ LAYERS: list[set[str]] = [
     {
         "experience",
         "contrast",
-        "critic",
         "loop",
         "online",
         "packing",

@@ -12,6 +12,7 @@ from full_disk import files_of_at_most
 from model_fixtures import save_tiny_model, text_pairs
 
 from codealign import checkpoint as checkpoint_module
+from codealign import loop
 from codealign import training as train_module
 from codealign.config import (
     DPO,
@@ -24,9 +25,10 @@ from codealign.config import (
 )
 from codealign.errors import ConfigError, DataError, InputError, StorageError
 from codealign.experience import PairExperience, encode_pairs
+from codealign.loop import TrainResult, learning_rate_at
 from codealign.policy import Policy, load_policy
 from codealign.records import Pair, read_rows
-from codealign.training import TrainResult, learning_rate_at, train
+from codealign.training import train
 from codealign.updates import NonFiniteError
 from codealign.validation import Evaluation, best_evaluation, is_falling, out_of_patience
 
@@ -222,7 +224,7 @@ def test_a_half_written_checkpoint_is_not_there(path, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_module, "write_state", full_disk)
+        patch.setattr(loop, "write_state", full_disk)
         with pytest.raises(KeyboardInterrupt):
             run(load(path), tmp_path, make_config())
     assert not list(tmp_path.glob("checkpoint-*"))

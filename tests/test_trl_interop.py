@@ -204,10 +204,10 @@ def test_twenty_steps_have_the_losses_and_gradients_of_trl(tmp_path, monkeypatch
     training = importlib.import_module("training")
     from codealign.config import DPO, ModelConfig
     from codealign.logprobs import PLAIN
+    from codealign.loop import PolicyLoss
     from codealign.objectives import build_objective
     from codealign.policy import load_policy
     from codealign.reference import ReferenceCache
-    from codealign.loop import PolicyLoss
 
     torch.set_num_threads(1)
     shape = training.Shape(num_layers=2, width=64, num_heads=4, vocabulary=600, num_pairs=4)

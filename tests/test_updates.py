@@ -12,10 +12,10 @@ from codealign.batches import Batch, Outputs, batch_pairs
 from codealign.config import DPO, SFT, Backprop, ModelConfig, ZerothOrder
 from codealign.errors import ConfigError
 from codealign.experience import encode_pairs
+from codealign.loop import PolicyLoss
 from codealign.objectives import Loss, build_objective
 from codealign.policy import Policy, load_policy
 from codealign.reference import ReferenceCache
-from codealign.loop import PolicyLoss
 from codealign.updates import NonFiniteError, build_update
 
 BOTH = pytest.mark.parametrize("section", [Backprop(), ZerothOrder()], ids=lambda s: s.kind)
