@@ -46,6 +46,7 @@ LAYERS: list[set[str]] = [
         "updates",
         "reference",
         "sharding",
+        "zero",
     },
     {
         "experience",

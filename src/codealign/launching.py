@@ -3,12 +3,10 @@
     one process                             nothing to do
     several                                 each has all weights, gradients are exchanged (DDP)
     several, --use_fsdp --fsdp_version 2    each has a part of every weight (`sharding`)
+    --use_deepspeed                         each has all weights and a part of the moments (`zero`)
 
 The losses are the same. A setting of the launcher is refused where the loop would ignore it, or move other weights
 than one process does.
-
-Not promised: DeepSpeed, whose engine owns backward and step, where an `updates.Update` does here. Nothing of it could be
-tested where this was written.
 """
 
 from __future__ import annotations
@@ -26,6 +24,8 @@ from accelerate.utils import (
 )
 from torch.distributed.fsdp import CPUOffloadPolicy
 
+from codealign import config, updates, zero
+from codealign.critic import Critic
 from codealign.errors import ConfigError
 from codealign.policy import Policy
 from codealign.processes import asks_for_deepspeed, asks_for_fsdp, num_processes
@@ -43,11 +43,7 @@ def open_accelerator(report_to: Sequence[str], device: torch.device, run_dir: Pa
         ConfigError: accelerate was launched with something that training does not do.
     """
     if asks_for_deepspeed():
-        raise ConfigError(
-            "accelerate was launched with DeepSpeed, whose engine moves weights in its own way",
-            where="the launcher",
-            cure="shard the weights with --use_fsdp --fsdp_version 2 instead",
-        )
+        zero.zero_settings()
     accelerator = Accelerator(
         cpu=device.type == "cpu",
         log_with=list(report_to) or None,
@@ -68,12 +64,13 @@ def _check(accelerator: Accelerator) -> None:
         DistributedType.MULTI_CPU,
         DistributedType.MULTI_GPU,
         DistributedType.FSDP,
+        DistributedType.DEEPSPEED,
     }
     if accelerator.distributed_type not in known:
         raise ConfigError(
             f"accelerate was launched with {accelerator.distributed_type.value}",
             where="the launcher",
-            cure="launch on CPUs or GPUs, with DDP or FSDP2",
+            cure="launch on CPUs or GPUs, with DDP, FSDP2 or DeepSpeed",
         )
     if accelerator.mixed_precision != "no":
         raise ConfigError(
@@ -96,7 +93,7 @@ def spread(policy: Policy, accelerator: Accelerator) -> None:
         ConfigError: FSDP was asked for with settings that would be ignored.
         ModelError: FSDP was asked for, and the policy's layers have no known name.
     """
-    if accelerator.num_processes == 1:
+    if accelerator.num_processes == 1 or asks_for_deepspeed():
         return
     if asks_for_fsdp():
         policy.shard(fsdp_settings().transformer_cls_names_to_wrap or ())
@@ -105,6 +102,29 @@ def spread(policy: Policy, accelerator: Accelerator) -> None:
         # torch 2.13 deprecates it before it offers what would replace it.
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
         policy.distribute(accelerator.prepare)
+
+
+def build_update(
+    section: config.Update,
+    policy: Policy,
+    accelerator: Accelerator,
+    seed: int,
+    critic: Critic | None = None,
+) -> updates.Update:
+    """What moves the weights, as the run file's `train.update` and the launcher say."""
+    if isinstance(section, config.Backprop) and asks_for_deepspeed():
+        return zero.ZeroBackprop(section, policy, accelerator, seed)
+    return updates.build_update(section, policy, accelerator, seed, critic)
+
+
+def check_update(section: config.Update) -> None:
+    """Refuse an update that the launcher's processes can't make.
+
+    Raises:
+        ConfigError: one of those.
+    """
+    if asks_for_deepspeed():
+        zero.check_update(section)
 
 
 def fsdp_settings() -> FullyShardedDataParallelPlugin:

@@ -38,14 +38,14 @@ from codealign.config import TrainConfig
 from codealign.critic import Critic
 from codealign.errors import InputError
 from codealign.experience import Experience
-from codealign.launching import spread
+from codealign.launching import build_update, spread
 from codealign.logprobs import Spread
 from codealign.metrics import MetricsFile, Window
 from codealign.objectives import Loss, Objective
 from codealign.policy import Policy
 from codealign.reference import Follower, ReferenceCache, reference_dir
 from codealign.sharding import whole_state
-from codealign.updates import NonFiniteError, StepResult, Update, build_update
+from codealign.updates import NonFiniteError, StepResult, Update
 from codealign.validation import Evaluation, best_evaluation, is_falling, out_of_patience
 
 logger = logging.getLogger(__name__)

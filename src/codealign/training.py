@@ -2,10 +2,9 @@
 
 It promises what the loop does, and that nothing is truncated: pairs that don't fit are left out, counted and reported.
 
-Several processes, started by `accelerate launch`, share each step (DDP) and with `--use_fsdp --fsdp_version 2` the
-weights too: the same losses, one checkpoint as of one process, resumed by any number of them.
-
-Not promised: DeepSpeed. What a launcher may ask for is `launching`'s.
+Several processes, started by `accelerate launch`, share each step (DDP), with `--use_fsdp --fsdp_version 2` the
+weights too, with `--use_deepspeed` the moments: the same losses, one checkpoint as of one process, resumed by any number of
+them. What a launcher may ask for is `launching`'s.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from codealign.config import ModelConfig, TrainConfig, ZerothOrder
 from codealign.errors import ConfigError, DataError
 from codealign.experience import EncodedPairs, PairExperience, encode_pairs
 from codealign.labels import EncodedLabels, encode_labelled
-from codealign.launching import open_accelerator
+from codealign.launching import check_update, open_accelerator
 from codealign.loop import Data, Evaluate, Loop, StepReport, TrainResult
 from codealign.objectives import Objective, build_objective, kinds_that_read_labels
 from codealign.policy import Policy
@@ -139,6 +138,7 @@ def check_settings(
         )
     if config.following_reference is not None:
         _check_following(config, model)
+    check_update(config.update)
     if isinstance(config.update, ZerothOrder) and model.lora_dropout > 0:
         raise ConfigError(
             "zeroth_order compares two losses, and dropout would differ between them",

@@ -94,15 +94,15 @@ class Backprop:
         self.groups = [(self.weights.of_policy, 1.0)]
         if critic is not None:
             self.groups.append((self.weights.of_critic, critic.learning_rate_scale))
-        self.optimizer = _adamw(section, [weights for weights, _ in self.groups])
+        self.optimizer = adamw(section, [weights for weights, _ in self.groups])
 
     def step(
         self, batches: Sequence[Batch], loss: BatchLoss, learning_rate: float, step: int
     ) -> StepResult:
-        total = _total_count(batches, loss, self.accelerator)
+        total = total_count(batches, loss, self.accelerator)
         # DDP and FSDP average gradients over processes; the loss is a sum over them.
         scale = self.accelerator.num_processes / total
-        tally = _Tally()
+        tally = Tally()
         for index, batch in enumerate(batches):
             is_last = index == len(batches) - 1
             with contextlib.nullcontext() if is_last else self.policy.no_sync():
@@ -161,9 +161,9 @@ class ZerothOrder:
     def step(
         self, batches: Sequence[Batch], loss: BatchLoss, learning_rate: float, step: int
     ) -> StepResult:
-        total = _total_count(batches, loss, self.accelerator)
+        total = total_count(batches, loss, self.accelerator)
         epsilon = self.section.epsilon
-        tally = _Tally()
+        tally = Tally()
         self._place(step, +epsilon)
         above = self._mean_loss(batches, loss, total, tally)
         self._place(step, -epsilon)
@@ -198,7 +198,7 @@ class ZerothOrder:
             yield master, sharding.part_of(direction, master)
 
     def _mean_loss(
-        self, batches: Sequence[Batch], loss: BatchLoss, total: float, tally: _Tally
+        self, batches: Sequence[Batch], loss: BatchLoss, total: float, tally: Tally
     ) -> float:
         value = 0.0
         for batch in batches:
@@ -231,7 +231,7 @@ def build_update(
     return UPDATES[type(section)](section, policy, accelerator, seed, critic)
 
 
-def _adamw(section: config.Backprop, groups: Sequence[list[Tensor]]) -> torch.optim.Optimizer:
+def adamw(section: config.Backprop, groups: Sequence[list[Tensor]]) -> torch.optim.Optimizer:
     """AdamW (arXiv 1711.05101); the loop sets the learning rate before each step.
 
     Raises:
@@ -400,7 +400,7 @@ def _wide_copy(parameter: Tensor) -> Tensor:
 
 
 @dataclass
-class _Tally:
+class Tally:
     """Sums of a step's losses and metrics; read from the device once, at the end."""
 
     loss_sums: list[Tensor] = field(default_factory=list)
@@ -431,7 +431,7 @@ class _Tally:
         return StepResult(loss, grad_norm, metrics)
 
 
-def _total_count(batches: Sequence[Batch], loss: BatchLoss, accelerator: Accelerator) -> float:
+def total_count(batches: Sequence[Batch], loss: BatchLoss, accelerator: Accelerator) -> float:
     """What the step's loss is divided by; 1 where all weights are 0, so that nothing moves."""
     local = sum(loss.count(batch) for batch in batches)
     return _sum_over_processes([local], accelerator)[0] or 1.0
