@@ -1,4 +1,5 @@
-"""Several processes over gloo, each with all weights (DDP) or with a part of each (FSDP2), give what one gives."""
+"""Several processes over gloo give what one gives: each with all weights (DDP), with a part of each (FSDP2), or with all
+weights and a part of the moments (DeepSpeed's ZeRO)."""
 
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.utils import is_deepspeed_available
 from launched_run import train_once
 from model_fixtures import save_tiny_model
 
@@ -22,12 +24,24 @@ from codealign.records import read_rows
 SCRIPT = Path(__file__).with_name("launched_run.py")
 
 
+needs_deepspeed = pytest.mark.skipif(
+    not is_deepspeed_available(),
+    reason="deepspeed is not installed: pip install 'codealign[deepspeed]'",
+)
+
+FLAGS = {
+    "fsdp": ["--use_fsdp", "--fsdp_version", "2"],
+    "zero1": ["--use_deepspeed", "--zero_stage", "1"],
+    "zero2": ["--use_deepspeed", "--zero_stage", "2"],
+}
+
+
 def launched(
-    num_processes: int, *words: str, sharded: bool = False
+    num_processes: int, *words: str, kind: str = "ddp"
 ) -> subprocess.CompletedProcess[str]:
     """Start `words` as a user does; any free port, so that tests can run side by side."""
-    if sharded:
-        launcher = ["accelerate.commands.launch", "--use_fsdp", "--fsdp_version", "2"]
+    if kind in FLAGS:
+        launcher = ["accelerate.commands.launch", *FLAGS[kind]]
         launcher += ["--main_process_port", "0", "--num_processes", str(num_processes)]
     else:
         # Where there is no accelerator, plain `accelerate launch` starts one process. torchrun starts several,
@@ -44,12 +58,12 @@ def launched(
 
 
 def train_in(processes: tuple[str, int], run: dict) -> None:
-    """Train in ("alone", 1), ("ddp", 2), ("fsdp", 3) …"""
+    """Train in ("alone", 1), ("ddp", 2), ("fsdp", 3), ("zero2", 2) …"""
     kind, number = processes
     if kind == "alone":
         train_once(run)
         return
-    done = launched(number, str(SCRIPT), json.dumps(run), sharded=kind == "fsdp")
+    done = launched(number, str(SCRIPT), json.dumps(run), kind=kind)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -104,6 +118,10 @@ def held_in(run_dir: Path) -> list[int]:
     return [int(path.read_text()) for path in sorted(run_dir.glob("held-*.txt"))]
 
 
+def zero(*values):
+    return pytest.param(*values, marks=needs_deepspeed)
+
+
 LORA = {"use_peft": True, "lora_target_modules": ["q_proj", "down_proj", "lm_head"]}
 
 
@@ -121,10 +139,14 @@ LORA = {"use_peft": True, "lora_target_modules": ["q_proj", "down_proj", "lm_hea
         ("fsdp", "qwen2", {}, {"update": {"kind": "zeroth_order", "ema_decay": 0.5}}),
         ("fsdp", "qwen2", {}, {"objective": {"kind": "sft"}, "eval_steps": 2}),
         ("ddp", "llama", {}, {"objective": {"kind": "bco", "beta": 0.1}}),
+        zero("zero1", "llama", {}, {}),
+        zero("zero2", "kata", {"dtype": "float32"}, {"learning_rate": 1e-5}),
+        zero("zero2", "llama", LORA | {"gradient_checkpointing": True}, {"learning_rate": 1e-2}),
+        zero("zero2", "qwen2", {}, {"eval_steps": 2, "early_stopping": {"patience": 9}}),
     ],
     ids=[
         *("ddp", "ddp-lora", "untied", "kata", "lora-on-head", "lora-best-step", "zeroth", "sft"),
-        "labels",
+        *("labels", "zero1", "zero-kata", "zero-lora-on-head", "zero-best-step"),
     ],
 )
 def test_two_processes_give_what_one_gives(tmp_path, kind, model, policy, train):
@@ -146,6 +168,9 @@ def test_two_processes_give_what_one_gives(tmp_path, kind, model, policy, train)
         (("fsdp", 2), ("alone", 1)),
         (("alone", 1), ("fsdp", 2)),
         (("fsdp", 2), ("fsdp", 3)),
+        zero(("zero2", 2), ("alone", 1)),
+        zero(("alone", 1), ("zero1", 2)),
+        zero(("zero1", 2), ("zero2", 3)),
     ],
 )
 def test_a_run_continues_in_another_number_of_processes(tmp_path, first, second):
@@ -163,15 +188,18 @@ def test_a_run_continues_in_another_number_of_processes(tmp_path, first, second)
 
 
 @pytest.mark.slow
-def test_masters_and_averages_of_sharded_weights_come_back_to_the_bit(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "update"), [("fsdp", {"ema_decay": 0.5}), zero("zero1", {}), zero("zero2", {})]
+)
+def test_masters_and_averages_in_parts_come_back_to_the_bit(tmp_path, kind, update):
     """bfloat16 weights alone would not tell where their float32 masters were."""
     train = {"per_device_train_batch_size": 2, "save_steps": 2}
-    train |= {"update": {"kind": "backprop", "ema_decay": 0.5}}
+    train |= {"update": {"kind": "backprop", **update}}
     run = {"model": str(save_tiny_model(tmp_path / "model", "qwen2")), "num_pairs": 22}
     run |= {"policy": {"dtype": "bfloat16"}, "train": train}
-    train_in(("fsdp", 2), run | {"run_dir": str(tmp_path / "whole")})
+    train_in((kind, 2), run | {"run_dir": str(tmp_path / "whole")})
     for stop in ({"stop_after": 3}, {}):
-        train_in(("fsdp", 2), run | {"run_dir": str(tmp_path / "halved")} | stop)
+        train_in((kind, 2), run | {"run_dir": str(tmp_path / "halved")} | stop)
     assert rows_of(tmp_path / "halved") == rows_of(tmp_path / "whole")
     assert_same(tmp_path / "whole", tmp_path / "halved", 2)
 
@@ -207,9 +235,9 @@ def sampled_run(run_dir: Path, *more: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
+@pytest.mark.parametrize("kind", ["ddp", "fsdp", zero("zero2")])
 def test_train_works_in_several_processes_and_every_other_verb_says_that_it_does_not(
-    tmp_path, sharded
+    tmp_path, kind
 ):
     """4 pairs a step, as one process of 4 and as two of 2; then again, when it is done."""
     sampled_run(tmp_path / "one", "train.per_device_train_batch_size=4")
@@ -218,13 +246,13 @@ def test_train_works_in_several_processes_and_every_other_verb_says_that_it_does
     sampled_run(tmp_path / "two", "train.per_device_train_batch_size=2")
     together = ("-m", "codealign", "train", str(tmp_path / "two"), "--json")
     for _ in ("first", "again"):
-        done = launched(2, *together, sharded=sharded)
+        done = launched(2, *together, kind=kind)
         assert done.returncode == 0, done.stderr[-3000:]
         assert json.loads(done.stdout)["done"] is True  # one process speaks, once
     for row, other in zip(rows_of(tmp_path / "one"), rows_of(tmp_path / "two"), strict=True):
         assert other == pytest.approx(row, rel=1e-3, abs=1e-4)
     assert (tmp_path / "two" / "model" / "model.safetensors").is_file()
-    refused = launched(2, "-m", "codealign", "eval", str(tmp_path / "two"), sharded=sharded)
+    refused = launched(2, "-m", "codealign", "eval", str(tmp_path / "two"), kind=kind)
     assert refused.returncode != 0
     assert "2 processes were launched, and this verb works in one" in refused.stderr
 
@@ -265,14 +293,7 @@ def test_a_model_whose_layers_have_no_known_name_is_not_sharded(tmp_path):
         policy.shard(["NoSuchLayer"])
 
 
-def test_deepspeed_and_the_precision_of_a_launcher_are_refused(monkeypatch, tmp_path):
-    def refusal() -> str:
-        with pytest.raises(ConfigError) as caught:
-            launching.open_accelerator((), torch.device("cpu"), tmp_path)
-        return str(caught.value)
-
-    with monkeypatch.context() as launcher:
-        launcher.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-        assert "--use_fsdp --fsdp_version 2 instead" in refusal()
+def test_the_precision_of_a_launcher_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(Accelerator, "mixed_precision", "bf16")
-    assert "model.dtype in the run file" in refusal()
+    with pytest.raises(ConfigError, match=r"model\.dtype in the run file"):
+        launching.open_accelerator((), torch.device("cpu"), tmp_path)

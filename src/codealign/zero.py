@@ -64,12 +64,16 @@ class ZeroBackprop:
         self.optimizer = adamw(section, [list(self.weights.parameters)])
         self._deepspeed = _deepspeed(policy.device)
         self._engine: Any = None
-        settings = _engine_settings(section, self.weights.parameters)
+        settings = engine_settings(section, self.weights.parameters)
 
         def wrap(module: nn.Module) -> nn.Module:
-            self._engine, *_ = self._deepspeed.initialize(
-                model=module, optimizer=self.optimizer, config=settings, dist_init_required=False
-            )
+            with contextlib.redirect_stdout(sys.stderr):
+                self._engine, *_ = self._deepspeed.initialize(
+                    model=module,
+                    optimizer=self.optimizer,
+                    config=settings,
+                    dist_init_required=False,
+                )
             return self._engine
 
         policy.distribute(wrap)
@@ -266,9 +270,7 @@ def _says_something(name: str, value: Any) -> bool:
     return value not in (None, False, "auto")
 
 
-def _engine_settings(
-    section: config.Backprop, parameters: Sequence[nn.Parameter]
-) -> dict[str, Any]:
+def engine_settings(section: config.Backprop, parameters: Sequence[nn.Parameter]) -> dict[str, Any]:
     """DeepSpeed's config.
 
     Raises:
