@@ -213,10 +213,10 @@ def our_step(directory: Path, way: str, batches: list[list[Tokens]]) -> Step:
     from codealign import config
     from codealign.batches import Batch
     from codealign.logprobs import PLAIN
+    from codealign.loop import PolicyLoss
     from codealign.objectives import build_objective
     from codealign.policy import load_policy
     from codealign.reference import ReferenceCache
-    from codealign.loop import PolicyLoss
     from codealign.updates import build_update
 
     section = config.ModelConfig(

@@ -49,7 +49,8 @@ def launched(
         launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(num_processes)]
     return subprocess.run(
         [sys.executable, "-m", *launcher, *words],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # DeepSpeed's: without, the launcher remarks on standard output that it found no GPU.
+        env={**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"},
         capture_output=True,
         text=True,
         timeout=300,

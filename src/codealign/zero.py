@@ -8,8 +8,8 @@ and step, so it is an update; the division by the count is in the losses that it
 Made by `deepspeed.initialize`, not by `Accelerator.prepare`: on CPUs accelerate 1.15 takes each of DeepSpeed's processes
 for the only one, so that what is tested there would not be what runs on GPUs.
 
-Not promised: ZeRO-3. It empties weights behind the back of whoever reads them outside of their module's forward, as the
-output layer is read here; FSDP2 does what it is for. Nor offloading, 8-bit moments and averages of the weights.
+Not promised: ZeRO-3. A weight is whole there only while its module computes, and the output layer's is read, and kept for
+backward, outside of that; FSDP2 does what it is for. Nor offloading, 8-bit moments and averages of the weights.
 """
 
 from __future__ import annotations
