@@ -2,7 +2,8 @@
 
 `SlotKeyValues` has one slot a row, and makes room in steps. Every row has its own length and starts at column 0, so a
 new row can join at any step and a finished row costs nothing: the last row moves into its place. A
-prompt is computed once and its keys and values are copied to the slots of its samples.
+prompt is computed once (`prefill` does it, together with those that it shares a beginning with) and its keys and
+values are copied to the slots of its samples.
 
 `LockstepKeyValues` keeps the cache that transformers makes for the model. All rows have the same
 length, so it serves what slots can't: sliding windows shorter than the text, recurrent states, attention
@@ -10,23 +11,22 @@ that reads distances from the cache's columns.
 
 `shared_prompts` has the third, the fastest; `selfcheck` finds out which one serves a model.
 
-Axes: N rows, P prompts, T prompt tokens, W columns, H key heads, D head width, V vocabulary.
+Axes: N rows, P prompts, W columns, H key heads, D head width, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from codealign.sampling.prefill import PromptPast, compute
+
 GROWTH = 64
 """Columns are added in steps of this."""
-
-PREFILL_TOKENS = 1024
-"""Prompt tokens, padding included, computed in one forward: enough for full speed, and few to hold."""
 
 
 class Group(NamedTuple):
@@ -50,7 +50,7 @@ class KeyValues(Protocol):
         ...
 
     def admit(self, groups: Sequence[Group]) -> torch.Tensor:
-        """Append rows for the groups, in order; logits_NV of their first token."""
+        """Append rows for the groups, of different prompts, in order; logits_NV of their first token."""
         ...
 
     def step(self, tokens_N: torch.Tensor) -> torch.Tensor:
@@ -60,49 +60,6 @@ class KeyValues(Protocol):
     def move(self, kept: int, target: Sequence[int], source: Sequence[int]) -> None:
         """Keep `kept` rows, after copying row source[i] over row target[i]."""
         ...
-
-
-class PromptPast(NamedTuple):
-    """What a prompt leaves: keys and values [H, T, D] a layer, and logits_V of the token after it."""
-
-    prompt_ids: tuple[int, ...]
-    layers: list[tuple[torch.Tensor, torch.Tensor]]
-    logits_V: torch.Tensor
-
-    def clone(self) -> PromptPast:
-        layers = [(keys.clone(), values.clone()) for keys, values in self.layers]
-        return PromptPast(self.prompt_ids, layers, self.logits_V.clone())
-
-
-def prefill(model: Any, prompts: Sequence[tuple[int, ...]]) -> list[PromptPast]:
-    """One left-padded forward over distinct prompts."""
-    width = max(len(prompt) for prompt in prompts)
-    # The pad id is masked; 0 is in every vocabulary.
-    ids_PT = torch.tensor(
-        [[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=model.device
-    )
-    starts_P = torch.tensor([width - len(prompt) for prompt in prompts], device=model.device)
-    columns_T = torch.arange(width, device=model.device)
-    positions_PT = columns_T[None, :] - starts_P[:, None]
-    padded = min(map(len, prompts)) < width
-    cache = DynamicCache()
-    outputs = model(
-        input_ids=ids_PT,
-        attention_mask=(positions_PT >= 0).long() if padded else None,
-        position_ids=positions_PT.clamp(min=0),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    pasts: list[PromptPast] = []
-    for index, prompt in enumerate(prompts):
-        own = slice(width - len(prompt), width)
-        layers = [
-            (layer.keys[index, :, own], layer.values[index, :, own])
-            for layer in cast(list[Any], cache.layers)
-        ]
-        pasts.append(PromptPast(prompt, layers, outputs.logits[index, -1]))
-    return pasts
 
 
 class Store:
@@ -200,32 +157,31 @@ class SlotKeyValues:
 
     def admit(self, groups: Sequence[Group]) -> torch.Tensor:
         self._expect(groups)
-        blocks: list[torch.Tensor] = []
-        if self.carried is not None and self.carried.prompt_ids == groups[0].prompt_ids:
-            blocks.append(self._join(self.carried, groups[0].num_rows))
-        for some in _of_similar_size(groups[len(blocks) :]):
-            pasts = prefill(self.model, [group.prompt_ids for group in some])
-            for past, group in zip(pasts, some, strict=True):
-                blocks.append(self._join(past, group.num_rows))
+        places: dict[tuple[int, ...], slice] = {}
+        for prompt_ids, num_rows in groups:
+            places[prompt_ids] = slice(self.active, self.active + num_rows)
+            self.active += num_rows
+        logits_V: dict[tuple[int, ...], torch.Tensor] = {}
+        for past in compute(self.model, list(places), self.carried):
+            logits_V[past.prompt_ids] = past.logits_V
+            self._join(past, places[past.prompt_ids])
             # A prompt whose samples do not all fit now is the last one; the rest follow next time.
-            self.carried = pasts[-1].clone()
-        return torch.cat(blocks)
+            if past.prompt_ids == groups[-1].prompt_ids:
+                self.carried = past.clone()
+        self.longest = int(self.lengths[: self.active].max())
+        return torch.cat([logits_V[ids].expand(num_rows, -1) for ids, num_rows in groups])
 
     def _expect(self, groups: Sequence[Group]) -> None:
         """Know the room that is needed before the first group joins: each enlargement copies everything."""
         num_rows = self.active + sum(group.num_rows for group in groups)
         self.num_slots = max(self.num_slots, num_rows)
 
-    def _join(self, past: PromptPast, num_rows: int) -> torch.Tensor:
-        """Append rows that continue a prompt; logits_NV of their first token."""
+    def _join(self, past: PromptPast, rows: slice) -> None:
+        """Let `rows` continue a prompt."""
         if self.cache is None:
             self.stores = [Store(layer) for layer in past.layers]
             self.cache = Cache(layers=[SlotLayer(self, store) for store in self.stores])
-        rows = slice(self.active, self.active + num_rows)
         self.lengths[rows] = self._hold(past, rows)
-        self.active = rows.stop
-        self.longest = int(self.lengths[: self.active].max())
-        return past.logits_V.expand(num_rows, -1)
 
     def _hold(self, past: PromptPast, rows: slice) -> int:
         """Keep a prompt for `rows`; the columns of theirs that it fills."""
@@ -268,19 +224,6 @@ class SlotKeyValues:
             self.lengths[to] = self.lengths[of]
         self.active = kept
         self.longest = int(self.lengths[:kept].max()) if kept else 0
-
-
-def _of_similar_size(groups: Sequence[Group]) -> Iterator[list[Group]]:
-    """Neighbours that fit one prefill together."""
-    some: list[Group] = []
-    for group in groups:
-        width = max(len(other.prompt_ids) for other in (*some, group))
-        if some and width * (len(some) + 1) > PREFILL_TOKENS:
-            yield some
-            some = []
-        some.append(group)
-    if some:
-        yield some
 
 
 class LockstepKeyValues:

@@ -28,7 +28,8 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from codealign.sampling.keyvalues import Group, PromptPast, SlotKeyValues, Store
+from codealign.sampling.keyvalues import Group, SlotKeyValues, Store
+from codealign.sampling.prefill import PromptPast
 
 SHARED = "codealign_shared_prompts"
 

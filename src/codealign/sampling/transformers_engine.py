@@ -127,14 +127,11 @@ class _Held:
 
 
 def _by_prompt(taken: Sequence[_Wanted]) -> list[list[_Wanted]]:
-    """The requests of each prompt together, and prompts of similar length next to one another."""
+    """The requests of each prompt together."""
     groups: dict[tuple[int, ...], list[_Wanted]] = {}
     for wanted in taken:
         groups.setdefault(wanted.prompt_ids, []).append(wanted)
-    ordered = list(groups.values())
-    # The first prompt may be one whose samples did not all fit last time, the last one such a one now.
-    ordered[1:-1] = sorted(ordered[1:-1], key=lambda group: len(group[0].prompt_ids))
-    return ordered
+    return list(groups.values())
 
 
 class _Decoder:
@@ -240,7 +237,9 @@ class _Decoder:
 
     def _past(self) -> KeyValues:
         if self.past is None:
-            longest = max(len(wanted.prompt_ids) + wanted.limit for wanted in self.queue)
+            # Later prompts may be longer by what a completion has: those that continue its beginnings.
+            longest = max(len(wanted.prompt_ids) for wanted in self.queue)
+            longest += self.params.max_new_tokens
             kind = pick_keyvalues(self.policy.model, longest)
             self.past = kind(self.policy.model, self.num_rows)
         return self.past
