@@ -763,3 +763,14 @@ def test_the_same_completion_drawn_twice_counts_twice(path: Path) -> None:
     assert batch.num_completions == 2
     assert batch.weights_N.tolist() == [2.0, 1.0]
     assert replace(batch).prompts == ((5, 6),)
+
+
+def test_a_run_ends_when_its_seconds_are_over_and_stays_ended(path: Path, tmp_path: Path) -> None:
+    config = settings({"kind": "grpo"}, {"num_iterations": 1000}, max_seconds=1e-3)
+    scores = iter([0.1, 0.2, 0.3])
+    _, result = trained(path, config, tmp_path, evaluate=lambda policy: next(scores))
+    assert result.finished
+    assert result.steps == 1
+    assert [row["eval_pass@1"] for row in _rows(tmp_path) if "eval_pass@1" in row] == [0.1]
+    _, again = trained(path, config, tmp_path, evaluate=lambda policy: next(scores))
+    assert again.steps == 1

@@ -146,7 +146,8 @@ def test_training_artefacts_move_together(tmp_path: Path) -> None:
     rundir.stage("train", "k2")
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"superseded", "stages"}
-    assert set(ARTEFACTS["train"]) == {"checkpoint-*", "model", "metrics.jsonl", "reference"}
+    weights = {"checkpoint-*", "model", "reference", "critic.safetensors"}
+    assert set(ARTEFACTS["train"]) == weights | {"metrics.jsonl", "rollouts"}
 
 
 def test_seconds_add_up_over_an_interruption(tmp_path: Path) -> None:

@@ -160,6 +160,7 @@ class _State:
 
     fingerprint: str
     step: int = 0
+    seconds: float = 0.0
     num_tokens: int = 0
     window: dict[str, tuple[float, int]] = field(default_factory=dict)
     last_row: dict[str, float] = field(default_factory=dict)
@@ -268,7 +269,7 @@ class Loop:
 
     def _step(self) -> StepResult | None:
         """One optimiser step; None where the experience has nothing for it."""
-        step = self.state.step
+        started, step = time.monotonic(), self.state.step
         batches = self.experience.batches(step)
         rate = learning_rate_at(step, self.experience.num_steps, self.config)
         result = self._move(batches, rate) if batches else None
@@ -278,6 +279,7 @@ class Loop:
             self.experience.after_step(step, _means(result))
         self.state.objective = self.objective.state_dict()
         self.state.experience = self.experience.state_dict()
+        self.state.seconds += time.monotonic() - started
         self._record(result, batches, rate)
         if self._is_due(self.config.eval_steps) or self._is_last_step:
             self._evaluate()
@@ -298,7 +300,9 @@ class Loop:
 
     @property
     def _is_last_step(self) -> bool:
-        return self.state.step == self.experience.num_steps
+        limit = self.config.max_seconds
+        is_late = limit is not None and self.state.seconds >= limit and self.state.step > 0
+        return is_late or self.state.step == self.experience.num_steps
 
     def _is_due(self, every: int | None) -> bool:
         return every is not None and self.state.step % every == 0
@@ -471,11 +475,12 @@ class Loop:
     def _evaluate(self) -> None:
         if self.evaluate is None:
             return
-        scores = [0.0]
+        started, scores = time.monotonic(), [0.0]
         with self.update.weights.averaged(), self.policy.whole():
             if self.accelerator.is_main_process:
                 scores = [float(self.evaluate(self.policy))]
             score = cast(list[float], broadcast_object_list(scores))[0]
+        self.state.seconds += time.monotonic() - started
         self.state.evaluations.append(Evaluation(self.state.step, score))
         self._log({"eval_pass@1": score})
         self._warn_of_falling_score()

@@ -82,6 +82,9 @@ class TrainConfig(Section):
     DPO silently: the loss falls, accuracy rises, pass@1 goes."""
     lr_scheduler_type: Literal["constant", "linear", "cosine"] = "linear"
     warmup_ratio: Fraction = 0.1
+    max_seconds: Positive | None = None
+    """Take no step after so many seconds of training, gathering and validation included: for comparisons at equal time. What
+    comes out then depends on the machine."""
     num_train_epochs: Count = 1
     per_device_train_batch_size: Count = 8
     """Pairs a microbatch."""

@@ -203,7 +203,12 @@ class OnlineExperience:
         facts = iteration.facts
         for name in TOTALS:
             self._totals[name] += facts[name]
-        self._news = {name: value for name, value in facts.items() if name not in TOTALS}
+        drawn = self._totals["num_rollouts"] + self._totals["num_continuations"]
+        self._news = {
+            **{name: value for name, value in facts.items() if name not in TOTALS},
+            "sampled/completions": drawn,
+            "sampled/tokens": self._totals["num_sampled_tokens"],
+        }
 
     def _gather(self, number: int) -> Iteration:
         started = time.monotonic()
