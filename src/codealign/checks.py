@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from codealign.config import RunConfig
+from codealign.config import PPO, ModelCritic, NoKL, Rollouts, RunConfig
 from codealign.errors import ConfigError, DataError, ModelError, SandboxError
 from codealign.interop import Preferences
 from codealign.judging import Calibration, calibrate
@@ -229,7 +229,7 @@ def _length_findings(
 
 
 def _memory_finding(policy: Policy, config: RunConfig) -> Finding:
-    """Weights, gradients, two Adam moments in float32, and what one microbatch keeps for its backward."""
+    """Weights, gradients, two Adam moments in float32, what one microbatch keeps for its backward, and other models."""
     from codealign import head
     from codealign.logprobs import PLAIN
 
@@ -244,9 +244,22 @@ def _memory_finding(policy: Policy, config: RunConfig) -> Finding:
     if policy.log_probs.path != PLAIN:
         logits = min(logits, policy.log_probs.kept_bytes + head.BLOCK_BYTES)
     needed = weights + state + logits + tokens * _activation_bytes(policy)
+    needed += _beside_bytes(config, weights, state)
     available = _available_bytes(policy)
     text = f"about {needed / 2**30:.1f} GiB to train, {available / 2**30:.1f} GiB there"
     return Finding("warning" if needed > available else "ok", "memory", text)
+
+
+def _beside_bytes(config: RunConfig, weights: int, state: int) -> int:
+    """What training on rollouts holds beside the policy: its first weights to measure a KL from, a critic's own model."""
+    train = config.train
+    if not isinstance(train.experience, Rollouts):
+        return 0
+    is_first = train.experience.reference == "first"
+    penalised = not isinstance(getattr(train.objective, "kl", None), NoKL)
+    reference = weights if is_first and penalised and not config.model.use_peft else 0
+    critic = isinstance(train.objective, PPO) and isinstance(train.objective.critic, ModelCritic)
+    return reference + (weights + state if critic else 0)
 
 
 def _activation_bytes(policy: Policy) -> int:
