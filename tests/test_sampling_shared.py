@@ -169,3 +169,19 @@ def test_the_benchmark_compares_greedy_text_and_times_all_three() -> None:
     told = json.loads(done.stdout)
     assert set(told["tokens_per_s"]) == {"ours", "generate", "continuous"}
     assert told["times_generate"][0] > 0
+
+
+@pytest.mark.slow
+def test_the_benchmark_continues_the_lines_of_katas_completions() -> None:
+    options = ["--work", "steps", "--prompts", "1", "--samples", "2", "--rows", "8"]
+    quick = ["--new-tokens", "24", "--repeats", "1", "--threads", "1"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "sampling.py", "--json", *options, *quick],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=200,
+    )
+    told = json.loads(done.stdout)
+    assert set(told["tokens_per_s"]) == {"ours", "generate"}
+    assert told["num_prompts"] > 8
+    assert 0 < told["prefill"] < 1

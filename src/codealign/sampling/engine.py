@@ -96,7 +96,11 @@ class Engine(Protocol):
     name: str
 
     def sample(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion]:
-        """Yield one completion per request as each finishes, reading `requests` as there is room."""
+        """Yield one completion per request as each finishes.
+
+        `requests` are read as there is room; all of them before the first completion where several processes
+        decode (docs/sampling.md).
+        """
         ...
 
 
