@@ -183,5 +183,5 @@ def test_the_benchmark_continues_the_lines_of_katas_completions() -> None:
     )
     told = json.loads(done.stdout)
     assert set(told["tokens_per_s"]) == {"ours", "generate"}
-    assert told["num_prompts"] > 8
+    assert told["num_prompts"] > 1  # the problem, and beginnings of its completions
     assert 0 < told["prefill"] < 1
