@@ -174,7 +174,7 @@ class OnlineExperience:
     def _rows(self, number: int) -> Rows:
         """What the steps of an iteration learn from."""
         if self._current[0] != number:
-            iteration = self.store.read(number)
+            iteration = self._kept(number)
             if iteration is None:
                 iteration = self._gather(number)
                 self.store.write(number, iteration)
@@ -185,14 +185,22 @@ class OnlineExperience:
 
     def _rows_before(self, number: int) -> Rows:
         """The same of an iteration that a run has left in the middle."""
-        iteration = self.store.read(number)
-        if iteration is None or (self.learns_by_gradient and not iteration.rows):
+        iteration = self._kept(number)
+        if iteration is None:
             raise InputError(
                 f"the rollouts of iteration {number}, in whose middle the last checkpoint is, are gone",
                 where=str(self.store.directory),
                 cure="delete the run's checkpoints to train from the start",
             )
         return iteration.rows or self._rows_of_pairs(iteration)
+
+    def _kept(self, number: int) -> Iteration | None:
+        """What is left of an iteration, if that is enough to learn from."""
+        iteration = self.store.read(number)
+        # The columns of old iterations go; whoever deletes the checkpoints starts before them all.
+        if iteration is not None and self.learns_by_gradient and not iteration.rows:
+            return None
+        return iteration
 
     def _forget_columns(self, number: int) -> None:
         # A run goes back to its last checkpoint, or where that was being written to the one before.
