@@ -23,6 +23,7 @@ from codealign.policy import Policy
 from codealign.records import Completion, Problem, Verdict, content_hash
 from codealign.rewards import RewardRule
 from codealign.sampling import Engine, Request, SamplingParams, open_engine
+from codealign.sampling.engine import first_stop
 from codealign.sampling.transformers_engine import continuation_text
 from codealign.verdicts import judge_completions
 
@@ -189,10 +190,13 @@ class Gatherer:
         ids = [*state.prefix_ids, *(continuation.completion_ids or ())]
         ends = bool(ids) and ids[-1] in self.policy.stop_ids
         text = continuation_text(self.policy.tokenizer, state.prompt_ids, ids[:-1] if ends else ids)
+        # The engine has looked for stop strings in what it wrote; they may also begin in the prefix.
+        hit = first_stop(text, self.params.stop)
         changed = {
-            "completion": text,
+            "completion": text if hit is None else text[: hit[0]],
             "completion_ids": ids,
             "prompt_ids": list(state.prompt_ids),
+            "finish_reason": continuation.finish_reason if hit is None else "stop",
             "logprob": None,
         }
         return continuation.model_copy(update=changed)
