@@ -158,6 +158,14 @@ class Gatherer:
         self._judge([wave])
         return self._returns(wave)
 
+    def continuations(
+        self, states: Iterable[State], num_continuations: int, *, seed: int
+    ) -> dict[State, list[Drawn]]:
+        """K fresh continuations of each distinct state, as the whole completions that they make of it."""
+        wave = self._continuing(lambda: iter(states), num_continuations, seed)
+        self._judge([wave])
+        return self._drawn(wave)
+
     def _request(self, asked: Asked) -> Request:
         return Request(asked.task_id, self.problems[asked.task_id].prompt, asked.sample_index)
 
@@ -202,12 +210,16 @@ class Gatherer:
         return continuation.model_copy(update=changed)
 
     def _returns(self, wave: _Wave[tuple[State, int]]) -> dict[State, list[float]]:
-        rewards = self.reward(list(wave.verdicts.values()), self.problems) if wave.verdicts else []
-        returns: dict[State, list[float]] = {}
-        for (state, _), reward in zip(wave.verdicts, rewards, strict=True):
-            if reward is not None:
-                returns.setdefault(state, []).append(reward)
-        return returns
+        drawn = self._drawn(wave)
+        return {state: rewards for state, each in drawn.items() if (rewards := _rewards_of(each))}
+
+    def _drawn(self, wave: _Wave[tuple[State, int]]) -> dict[State, list[Drawn]]:
+        verdicts = list(wave.verdicts.values())
+        rewards = self.reward(verdicts, self.problems) if verdicts else []
+        drawn: dict[State, list[Drawn]] = {}
+        for (state, _), verdict, reward in zip(wave.verdicts, verdicts, rewards, strict=True):
+            drawn.setdefault(state, []).append(Drawn(verdict, reward))
+        return drawn
 
     def _judge(self, waves: Sequence[_Wave[Any]]) -> None:
         """Sample the waves one after another and judge them in one stream, then replace what could not be judged."""
@@ -228,6 +240,10 @@ class Gatherer:
             f"{unjudged.message}",
             cure="see `codealign env`, then run again: it continues from the last checkpoint",
         )
+
+
+def _rewards_of(drawn: Iterable[Drawn]) -> list[float]:
+    return [each.reward for each in drawn if each.reward is not None]
 
 
 Key = TypeVar("Key")
