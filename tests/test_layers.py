@@ -51,6 +51,7 @@ LAYERS: list[set[str]] = [
     {
         "experience",
         "contrast",
+        "credit",
         "loop",
         "online",
         "packing",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codealign.passk import paired_gain, summarise
-from codealign.pipeline import Run
+from codealign.pipeline import Run, stored_credit
 from codealign.records import Pair, Verdict, read_rows
 from codealign.rundir import Shards, write_json
 
@@ -97,6 +97,7 @@ def write_run_report(run: Run, summary: Mapping[str, Any]) -> Path:
     """Write report.html from what the run directory holds."""
     from codealign.report import ReportData, write_report
 
+    credit = stored_credit(run)
     data = ReportData(
         config=run.config.model_dump(mode="json"),
         summary=dict(summary),
@@ -110,6 +111,8 @@ def write_run_report(run: Run, summary: Mapping[str, Any]) -> Path:
         pair_reasons={
             row["task_id"]: row["reason"] for row in rows_of(run.path / "pairs" / "reasons.jsonl")
         },
+        credit=credit or {},
+        credit_states=rows_of(run.path / "credit" / "states.jsonl") if credit else [],
     )
     path = run.path / "report.html"
     write_report(data, path)

@@ -10,6 +10,7 @@
     reference/                weights of references that follow the policy, where they do
     rollouts/                 what the policy drew while it learnt, by iteration, where it did
     critic.safetensors        the last critic, where there was one
+    credit/                   how well values of states are known, where it was measured
     metrics.jsonl report.html summary.json run.log
     stages/*.json             per stage: the key (a hash of everything that made it), whether it is done
     superseded/               artefacts of an earlier configuration, kept
@@ -54,8 +55,9 @@ ARTEFACTS: dict[str, tuple[str, ...]] = {
         "critic.safetensors",
     ),
     "eval/aligned": ("eval/aligned",),
+    "credit": ("credit",),
 }
-"""What each stage leaves in the run directory, as patterns; stages in their order."""
+"""What each stage leaves in the run directory, as patterns; stages in their order. `credit` is done only when asked for."""
 
 ROWS_PER_SHARD = 20_000
 SAVE_SECONDS_EVERY_S = 2.0

@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("stages", "Align the model on the pairs of a run."),
     "eval": ("evaluating", "pass@k: of a run, a model, or a file of verdicts."),
     "compare": ("comparing", "Methods against each other, over seeds, in one table."),
+    "credit": ("crediting", "How well a run's critic, rollouts and group means know its states."),
     "check": ("checking", "Before spending GPU hours: what would go wrong."),
     "audit": ("auditing", "Cheating programs against our judge, a peer, or your reward function."),
     "show": ("showing", "Look at a run's problems, completions, verdicts and pairs."),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from codealign.config import RunConfig
 from codealign.pipeline.annotation import annotate_stage, contrast_bad_stage, contrast_good_stage
+from codealign.pipeline.crediting import credit_stage, stored_credit
 from codealign.pipeline.fingerprints import weights_fingerprint
 from codealign.pipeline.pairs import pairs_stage, read_preferences_of
 from codealign.pipeline.proof import eval_aligned_stage, eval_base_stage, eval_stages
@@ -79,6 +80,7 @@ __all__ = [
     "annotate_stage",
     "contrast_bad_stage",
     "contrast_good_stage",
+    "credit_stage",
     "eval_stages",
     "join_training",
     "judge_stage",
@@ -88,6 +90,7 @@ __all__ = [
     "run_all",
     "sample_and_judge",
     "sample_stage",
+    "stored_credit",
     "train_stage",
     "weights_fingerprint",
 ]

@@ -128,7 +128,8 @@ class ReportData(Part):
     `summary` is the object that `codealign run --json` prints (or `codealign eval --json`, for a report about
     one model); `config` the resolved run file as plain values; `metrics` the rows of metrics.jsonl; `problems`
     the held-out problems, for their prompts; `pairs` may carry the extra columns of `pairs.build_pairs`;
-    `pair_reasons` says per training problem why it gave no pair; `created` is shown as it is given.
+    `pair_reasons` says per training problem why it gave no pair; `credit` is the object that `codealign credit --json`
+    prints and `credit_states` the rows behind it; `created` is shown as it is given.
     """
 
     title: str = ""
@@ -143,6 +144,8 @@ class ReportData(Part):
     problems: list[Problem] = Field(default_factory=list)
     pairs: list[Pair] = Field(default_factory=list)
     pair_reasons: dict[str, str] = Field(default_factory=dict)
+    credit: dict[str, Any] = Field(default_factory=dict)
+    credit_states: list[dict[str, Any]] = Field(default_factory=list)
 
     @cached_property
     def base(self) -> Evaluation:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from codealign.report import breakdown, browser, curves, facts, findings, movement, weights
+from codealign.report import (
+    breakdown,
+    browser,
+    credit,
+    curves,
+    facts,
+    findings,
+    movement,
+    weights,
+)
 from codealign.report.data import ReportData
 from codealign.report.html import render_page, template_text, write_page
 from codealign.report.vendored import libraries, vendored_text
@@ -58,6 +67,7 @@ def _sections(data: ReportData) -> dict[str, Any]:
         "movement": movement.movement(data),
         "spread": movement.spread(data),
         "curves": curves.curves(data.metrics, collapse),
+        "credit": credit.credit(data),
         "weights": weights.token_weights(data.pairs),
         "browser": browser.pair_browser(data.pairs),
         "reason_groups": browser.reason_groups(data.pair_reasons),
