@@ -5,12 +5,13 @@
 Batches are drawn with replacement from the same episodes for each source. With ḡ the mean over batches:
 
     variance      trace of the covariance of g(batch)
-    noise         variance / |ḡ|²; below 1 a batch mostly points where its mean does
-    cosine        between ḡ and the ḡ of the true values' advantages
+    relative      variance over that with the true values
+    noise         variance / |∇|², where |∇|² = |ḡ|² − variance·batch size / episodes, since ḡ has noise too; below 1 a batch
+                  points more where it should than elsewhere. None where nothing is left of ḡ
+    cosine        between ḡ and the ḡ of the true values
 
-All sources but the critic's with λ < 1 have the same gradient in expectation, so among those a smaller variance is better
-and a cosine below 1 is noise. Not promised: the noise of an endless supply of episodes. |ḡ|² has noise of its own, of
-about variance·batch size / episodes, which makes `noise` look smaller.
+All sources but the critic's with λ < 1 have the same gradient in expectation, so among those less variance is better, and
+a cosine below 1 is noise. Not promised: how other episodes would have come out; these are drawn again, not drawn anew.
 
 Advantages are not whitened: that would hide their size. Nothing whole is held: gradients are reduced to `NUM_KEPT` numbers
 by adding up their entries with random signs, which keeps inner products up to about 1/√NUM_KEPT of the lengths.
@@ -94,10 +95,12 @@ def gradient_noise(
         for name, of_episodes in advantages.items():
             gradients[name].append(sketch.of(_loss(policy, episode, of_episodes[number])))
         advance(1)
+    # How much of the mean's squared length is the noise of a mean over so many episodes.
+    share = batch_size / len(episodes)
     lengths_E = torch.tensor([float(len(each.drawn.completion_ids)) for each in episodes])
     weights_BE = _weights(lengths_E, num_batches, batch_size, seed)
     found = {name: _moments(torch.stack(each), weights_BE) for name, each in gradients.items()}
-    mean_D = found[truth][0]
+    mean_D, true_variance = found[truth]
     return {
         "num_episodes": len(episodes),
         "num_batches": num_batches,
@@ -106,8 +109,8 @@ def gradient_noise(
         "methods": {
             name: {
                 "variance": variance,
-                "squared_norm": float(own_D.square().sum()),
-                "noise": _over(variance, float(own_D.square().sum())),
+                "relative": _over(variance, true_variance),
+                "noise": _over(variance, float(own_D.square().sum()) - share * variance),
                 "cosine": _over(float(own_D @ mean_D), float(own_D.norm() * mean_D.norm())),
             }
             for name, (own_D, variance) in found.items()

@@ -20,7 +20,7 @@ NUM_RESAMPLES = 2000
 
 
 class Interval(NamedTuple):
-    """A statistic and its interval; None where there is nothing to compute it from."""
+    """A statistic and its interval; None where there is nothing to compute it from: of one problem there is no interval."""
 
     value: float | None
     low: float | None
@@ -62,6 +62,8 @@ class Resampler:
             resampled_B = statistic(self.times_BP @ sums_PS)
         if not np.isfinite(value):
             return Interval(None, None, None)
+        if len(np.unique(self.problem_of_N[kept_N])) < 2:
+            return Interval(value, None, None)
         tail = (1 - self.confidence) / 2
         low, high = np.quantile(resampled_B[np.isfinite(resampled_B)], [tail, 1 - tail])
         return Interval(value, float(low), float(high))

@@ -73,7 +73,7 @@ class Row(NamedTuple):
     pairwise: tuple[str, str]
     clear: tuple[str, str]
     top: tuple[str, str]
-    noise: str
+    variance: str
     cosine: str
 
 
@@ -122,7 +122,8 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     errors, settings = summary["errors"], summary["settings"]
     methods = sorted(errors["methods"].items(), key=lambda item: -(item[1]["mae"]["value"] or 0))
     found = [
-        f"{name_of(name)} is off by {_interval(each['mae'])[0]} ({_interval(each['mae'])[1]})"
+        f"{name_of(name)} is off by {' ('.join(filter(None, _interval(each['mae'])))}"
+        + (")" if _interval(each["mae"])[1] else "")
         for name, each in methods
         if each["mae"]["value"] is not None
     ]
@@ -160,9 +161,9 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
         found.append(" ".join(pieces))
     if gradients is not None:
         found.append(
-            f"Gradients: {count(gradients['num_batches'], 'batch').replace('batchs', 'batches')} of "
-            f"{count(gradients['batch_size'], 'episode')} out of {gradients['num_episodes']}. With true values the "
-            f"noise is {_number(gradients['methods']['truth']['noise'])} times the signal."
+            f"Gradients of {gradients['num_batches']:,} batches of {count(gradients['batch_size'], 'episode')} out of "
+            f"{gradients['num_episodes']:,}: variance over that with true values, and cosine of the mean to that with true "
+            "values."
         )
     return found
 
@@ -184,7 +185,7 @@ def rows(summary: Mapping[str, Any]) -> list[Row]:
                 _percent(ranked.get("pairwise")),
                 _percent(ranked.get("clear")),
                 _percent(ranked.get("top")),
-                _number(moved.get("noise")),
+                _number(moved.get("relative")),
                 _number(moved.get("cosine")),
             )
         )
@@ -195,18 +196,27 @@ def _interval(
     given: Mapping[str, float | None], digits: int = 3, *, signed_values: bool = False
 ) -> tuple[str, str]:
     value, low, high = (given[name] for name in ("value", "low", "high"))
-    if value is None or low is None or high is None:
+    if value is None:
         return "", ""
-    if signed_values:
-        return signed(value, digits), f"{signed(low, digits)} to {signed(high, digits)}"
-    between = EN_DASH if low >= 0 else " to "
-    texts = [f"{each:.{digits}f}".replace("-", MINUS) for each in (value, low, high)]
-    return texts[0], between.join(texts[1:])
+
+    def text(number: float) -> str:
+        return (
+            signed(number, digits)
+            if signed_values
+            else f"{round(number, digits) + 0.0:.{digits}f}".replace("-", MINUS)
+        )
+
+    if low is None or high is None:
+        return text(value), ""
+    between = EN_DASH if low >= 0 and not signed_values else " to "
+    return text(value), f"{text(low)}{between}{text(high)}"
 
 
 def _percent(given: Mapping[str, float | None] | None) -> tuple[str, str]:
-    if given is None or given["value"] is None or given["low"] is None or given["high"] is None:
+    if given is None or given["value"] is None:
         return "", ""
+    if given["low"] is None or given["high"] is None:
+        return _share(given["value"]), ""
     return _share(given["value"]), f"{100 * given['low']:.0f}{EN_DASH}{_share(given['high'])}"
 
 
@@ -232,7 +242,8 @@ def charts(summary: Mapping[str, Any]) -> list[LineChart]:
 
 
 def _chart(title: str, about: str, groups: Sequence[Mapping[str, Any]]) -> LineChart:
-    highs = [i["high"] for group in groups for i in group["mae"].values() if i["high"] is not None]
+    ends = [i[end] for group in groups for i in group["mae"].values() for end in ("value", "high")]
+    highs = [end for end in ends if end is not None]
     x = Axis(-0.3, len(groups) - 0.7, ())
     y = axis_over([0.0, *highs], num_ticks=5)
     y = y._replace(low=0.0, ticks=tuple(tick for tick in y.ticks if tick >= 0))
@@ -256,8 +267,9 @@ def _chart(title: str, about: str, groups: Sequence[Mapping[str, Any]]) -> LineC
 def _line(method: str, groups: Sequence[Mapping[str, Any]], x: Axis, y: Axis) -> Line:
     found = [(float(n), group["mae"][method]) for n, group in enumerate(groups)]
     found = [(at, each) for at, each in found if each["value"] is not None]
-    upper = [(at, each["high"]) for at, each in found]
-    lower = [(at, each["low"]) for at, each in reversed(found)]
+    banded = [(at, each) for at, each in found if each["high"] is not None]
+    upper = [(at, each["high"]) for at, each in banded]
+    lower = [(at, each["low"]) for at, each in reversed(banded)]
     means = [(at, each["value"]) for at, each in found]
     area = _path([*upper, *lower], x, y)
     return Line(
@@ -300,8 +312,7 @@ def _scatter(
         tuple(_across(axis, end, SIDE) for end in ends),
         tuple(_up(axis, end, SIDE) for end in ends),
     )
-    words = f"{count(len(points), 'state')}"
-    words += "" if correlation is None else f", correlation {correlation:.2f}"
+    words = "" if correlation is None else f"correlation {correlation:.2f}"
     return Scatter(
         method,
         name_of(method),
@@ -340,12 +351,12 @@ def render_credit(summary: Mapping[str, Any]) -> RenderableType:
         [(row.name, *map(_cell, (row.mae, row.bias, row.rmse, row.explained))) for row in found],
     )
     uses = _table(
-        ("", "pairs", "clear pairs", "best step", "gradient noise", "cosine"),
+        ("", "pairs", "clear pairs", "best step", "gradient variance", "cosine"),
         [
             (
                 row.name,
                 *map(_cell, (row.pairwise, row.clear, row.top)),
-                row.noise or "–",
+                row.variance or "–",
                 row.cosine or "–",
             )
             for row in found
