@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +399,22 @@ def test_states_come_from_whole_trajectories_each_problem_in_turn(
     sizes = [len(each.states) for each in chosen]
     assert sum(sizes) >= SETTINGS.num_states > sum(sizes) - max(sizes)
     assert len(chosen) < len(everything) == 9
+
+
+def test_a_continued_completion_ends_before_a_stop_string(policy: Policy) -> None:
+    state = gathering.State("t0", tuple(policy.encode_prompt(PROBLEMS["t0"].prompt)), (40, 41))
+    plain = gatherer_of(policy).continuations([state], 6, seed=0)[state]
+    stop = plain[0].column("completion")[4:5]
+    gatherer = gatherer_of(policy)
+    gatherer.params = replace(gatherer.params, stop=(stop,))
+    stopped = gatherer.continuations([state], 6, seed=0)[state]
+    assert stop in policy.decode(stopped[0].completion_ids), (
+        "the ids hold it, as those of any completion do"
+    )
+    for before, after in zip(plain, stopped, strict=True):
+        assert after.column("completion") == before.column("completion").split(stop)[0]
+        if stop in before.column("completion"):
+            assert not after.is_cut
 
 
 # ---------------------------------------------------------------- gradients
