@@ -12,11 +12,14 @@ from typing import Any
 
 from codealign.passk import paired_gain, summarise
 from codealign.pipeline import Run, stored_credit
-from codealign.records import Pair, Verdict, read_rows
-from codealign.rundir import Shards, write_json
+from codealign.records import Pair, Verdict, read_records, read_rows
+from codealign.rundir import Shards, rollout_paths, write_json
 
 PAIR_FACTS = ("num_pairs", "num_labelled", "num_desirable", "reasons")
 """What a summary says of the stage `pairs`; a run has pairs or labelled completions, and the others are None."""
+
+MAX_VIOLATIONS = 5
+"""Rollouts that the report shows of those that tried something forbidden."""
 
 
 def conclude(run: Run) -> dict[str, Any]:
@@ -61,6 +64,8 @@ def gains(run: Run) -> dict[str, dict[str, float]]:
 
 def summarise_run(run: Run) -> dict[str, Any]:
     """What `codealign run --json` prints."""
+    from codealign.report.rollouts import rollout_courses
+
     records = {name: run.stage(name).record for name in run.keys}
     estimates = scores(run)
     outcomes = {
@@ -80,6 +85,7 @@ def summarise_run(run: Run) -> dict[str, Any]:
         "gain": gains(run) if "aligned" in estimates else {},
         "intervals": estimates,
         "outcomes": outcomes,
+        "rollouts": rollout_courses(rows_of(run.path / "metrics.jsonl")) if run.is_online else {},
         "pairs": {key: records.get("pairs", {}).get(key) for key in PAIR_FACTS},
         "warnings": records["train"].get("warnings", []),
         "stages": {name: _shown(record) for name, record in records.items()},
@@ -113,6 +119,7 @@ def write_run_report(run: Run, summary: Mapping[str, Any]) -> Path:
         },
         credit=credit or {},
         credit_states=rows_of(run.path / "credit" / "states.jsonl") if credit else [],
+        violations=violations(run.path),
     )
     path = run.path / "report.html"
     write_report(data, path)
@@ -127,6 +134,16 @@ def trained_pairs(run: Run) -> list[Pair]:
     if run.is_online:
         return []
     return run.stage(run.last_pairs_stage).shards.read(Pair) or run.stage("pairs").shards.read(Pair)
+
+
+def violations(run_path: Path, limit: int = MAX_VIOLATIONS) -> list[Verdict]:
+    """The latest rollouts that tried something forbidden."""
+    found: list[Verdict] = []
+    for path in reversed(rollout_paths(run_path).values()):
+        found += [row for row in read_records(Verdict, path) if row.outcome == "violation"]
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

@@ -261,6 +261,12 @@ class RunDir:
         return self.path / "superseded" / f"{name.replace('/', '-')}-{key}"
 
 
+def rollout_paths(run_path: Path) -> dict[int, Path]:
+    """Where the rollouts of each iteration are, verdicts with `iteration` and `reward`; of a run that has some."""
+    paths = sorted((run_path / "rollouts").glob("iteration-*.jsonl"))
+    return {int(path.stem.removeprefix("iteration-")): path for path in paths}
+
+
 def stage_record(run_path: Path, name: str) -> dict[str, Any] | None:
     """What a stage has noted, whatever its key; None where it never began. Moves nothing."""
     return read_json(_record_path(run_path, name))

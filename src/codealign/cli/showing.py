@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,8 @@ from codealign.cli.options import (
 from codealign.cli.stages import opened_run, resolve_run, show_plan, stored_config
 from codealign.config import KATA_POLICY, RunConfig
 from codealign.errors import InputError
-from codealign.records import OUTCOMES, Completion, Labelled, Pair, Record, Verdict
-from codealign.rundir import ARTEFACTS, Shards, read_json
+from codealign.records import OUTCOMES, Completion, Labelled, Pair, Record, Verdict, read_records
+from codealign.rundir import ARTEFACTS, Shards, read_json, rollout_paths
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -34,6 +35,7 @@ KINDS: dict[str, tuple[str, type[Record]]] = {
     "labelled": ("pairs/labelled", Labelled),
     "base": ("eval/base/greedy", Verdict),
     "aligned": ("eval/aligned/greedy", Verdict),
+    "rollouts": ("rollouts", Verdict),
 }
 
 
@@ -43,11 +45,23 @@ KINDS: dict[str, tuple[str, type[Record]]] = {
 @click.option("--task", "task_id", help="Only this problem.")
 @click.option("--outcome", type=click.Choice(OUTCOMES), help="Only verdicts with this outcome.")
 @click.option(
+    "--iteration",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Rollouts of this iteration, from 0; without it the latest come first.",
+)
+@click.option(
     "-n", "--num", type=click.IntRange(min=1), default=3, show_default=True, help="How many."
 )
 @shared_options
 def show_command(
-    run_dir: Path, kind: str, task_id: str | None, outcome: str | None, num: int, shared: Shared
+    run_dir: Path,
+    kind: str,
+    task_id: str | None,
+    outcome: str | None,
+    iteration: int | None,
+    num: int,
+    shared: Shared,
 ) -> None:
     """Look at a run, finished or at work: its summary, or some of its rows.
 
@@ -55,28 +69,27 @@ def show_command(
     completions, verdicts, pairs   of the training problems
     labelled                       in the place of pairs, where a run has labelled completions
     base, aligned                  greedy verdicts on the held-out problems, before and after
+    rollouts                       what the policy drew while it learnt, with rewards, where it did
     """
     config, path = resolve_run((str(run_dir),))
     if kind == "summary":
+        refuse_ignored(
+            "say what to show", task=task_id, outcome=outcome, iteration=iteration is not None
+        )
         _show_summary(path, shared)
         return
-    directory, record_kind = KINDS[kind]
-    if outcome is not None and record_kind is not Verdict:
-        raise InputError(
-            f"{kind} have no outcome", where="command line", cure="--outcome goes with verdicts"
-        )
-    if kind == "pairs" and config.annotates_pairs:
-        annotated = ARTEFACTS["annotate"][0]
-        directory = annotated if Shards(path / annotated).paths else directory
+    _refuse_other_filters(kind, outcome, iteration)
+    found = _rollouts(path, iteration) if kind == "rollouts" else _rows_of_stage(path, kind, config)
     rows = [
         row
-        for row in Shards(path / directory).read(record_kind)
+        for row in found
         if task_id in (None, getattr(row, "task_id", None))
         and outcome in (None, getattr(row, "outcome", None))
     ]
     if not rows:
         raise InputError(
-            f"no {kind} there" + (" that fit" if task_id or outcome else ""),
+            f"no {kind} there"
+            + (" that fit" if (task_id, outcome, iteration) != (None, None, None) else ""),
             where=str(path),
             cure=f"`codealign run {path} --dry-run` says which stages are done",
         )
@@ -86,6 +99,32 @@ def show_command(
     _show_rows(rows[:num], path, config)
     if len(rows) > num:
         click.echo(f"({len(rows) - num} more; -n {len(rows)} shows all)", err=True)
+
+
+def _refuse_other_filters(kind: str, outcome: str | None, iteration: int | None) -> None:
+    if outcome is not None and KINDS[kind][1] is not Verdict:
+        raise InputError(
+            f"{kind} have no outcome", where="command line", cure="--outcome goes with verdicts"
+        )
+    if iteration is not None and kind != "rollouts":
+        raise InputError(
+            f"{kind} have no iteration", where="command line", cure="--iteration goes with rollouts"
+        )
+
+
+def _rows_of_stage(run_dir: Path, kind: str, config: RunConfig) -> Sequence[Record]:
+    directory, record_kind = KINDS[kind]
+    if kind == "pairs" and config.annotates_pairs:
+        annotated = ARTEFACTS["annotate"][0]
+        directory = annotated if Shards(run_dir / annotated).paths else directory
+    return Shards(run_dir / directory).read(record_kind)
+
+
+def _rollouts(run_dir: Path, iteration: int | None) -> Sequence[Record]:
+    """Those of one iteration, or of all with the latest first."""
+    paths = rollout_paths(run_dir)
+    chosen = sorted(paths, reverse=True) if iteration is None else {iteration} & set(paths)
+    return [row for number in chosen for row in read_records(Verdict, paths[number])]
 
 
 def _show_summary(run_dir: Path, shared: Shared) -> None:
@@ -168,11 +207,21 @@ def _decoder(run_dir: Path, config: RunConfig) -> Decode | None:
     return lambda ids: tokenizer.decode(list(ids), skip_special_tokens=True)
 
 
+def _gathered(verdict: Verdict) -> str:
+    """What a rollout says beside its verdict; nothing of other verdicts."""
+    extra = verdict.model_extra or {}
+    if "iteration" not in extra:
+        return ""
+    reward = "not scored" if extra.get("reward") is None else f"reward {extra['reward']:g}"
+    return f", iteration {extra['iteration']}, {reward}"
+
+
 def _verdict_text(verdict: Verdict) -> str:
     head = (
         f"── {verdict.task_id} #{verdict.sample_index}: {verdict.outcome} {verdict.detail}".rstrip()
     )
-    lines = [f"{head} ({verdict.tests_passed}/{verdict.tests_total})", verdict.program.rstrip()]
+    lines = [f"{head} ({verdict.tests_passed}/{verdict.tests_total}){_gathered(verdict)}"]
+    lines.append(verdict.program.rstrip())
     failure = verdict.first_failure
     if failure is not None:
         for name in ("inputs", "expected", "actual", "message"):

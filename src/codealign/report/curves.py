@@ -13,6 +13,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from codealign.records import OUTCOMES
 from codealign.report.data import finite
 
 MAX_POINTS = 1_500
@@ -34,9 +35,33 @@ class ChartSpec(NamedTuple):
     keys: tuple[str, ...]
     unit: str
     explanation: str
+    stacked: bool = False
+    """Shares of one whole, one upon the other."""
+    only_above_zero: bool = False
+    """Not drawn where its values are all 0."""
 
 
 CHARTS = (
+    ChartSpec(
+        "Reward of an iteration",
+        ("reward", "reward_std"),
+        "number",
+        "Mean and spread of its completions' rewards, drawn before anything was learnt from them.",
+    ),
+    ChartSpec(
+        "Outcomes of an iteration",
+        tuple(f"exec/{outcome}" for outcome in OUTCOMES),
+        "percent",
+        "What became of its programs, shares of all of them.",
+        stacked=True,
+    ),
+    ChartSpec(
+        "Tried something forbidden",
+        ("exec/violation",),
+        "percent",
+        "Share of an iteration's programs. A policy that finds a way to cheat shows here, if the way is a forbidden one.",
+        only_above_zero=True,
+    ),
     ChartSpec("Loss", ("loss",), "number", "The objective's value on the batch of each step."),
     ChartSpec(
         "Validation greedy pass@1",
@@ -105,7 +130,60 @@ CHARTS = (
         "KL to the reference (nats)",
         ("kl",),
         "number",
-        "KTO's estimate, from completions of other prompts: it moves the point that counts as no reward.",
+        "Policy gradients: a token's, as the penalty estimates it. KTO: a completion's, from other prompts; it moves the "
+        "point that counts as no reward.",
+    ),
+    ChartSpec(
+        "KL to the policy that drew (nats a token)",
+        ("approx_kl",),
+        "number",
+        "How far the steps of an iteration have gone from the policy that wrote its completions.",
+    ),
+    ChartSpec(
+        "Tokens whose ratio is clipped",
+        ("clip_ratio/low", "clip_ratio/high"),
+        "percent",
+        "Share of tokens that teach no more because they are less likely (low) or likelier (high) than when they were "
+        "drawn, by more than the clip.",
+    ),
+    ChartSpec(
+        "Ratio to the policy that drew",
+        ("ratio",),
+        "number",
+        "Mean of a token; 1 where it is as likely as when it was drawn.",
+    ),
+    ChartSpec(
+        "Completions that count nothing",
+        ("skipped",),
+        "percent",
+        "Share whose mean ratio is above max_ratio.",
+        only_above_zero=True,
+    ),
+    ChartSpec("Entropy of a token (nats)", ("entropy",), "number", "Near 0 nothing new is tried."),
+    ChartSpec("Value loss", ("value_loss",), "number", "The critic's, before its coefficient."),
+    ChartSpec(
+        "Length of completions (tokens)",
+        ("completions/mean_length",),
+        "number",
+        "Mean of an iteration.",
+    ),
+    ChartSpec(
+        "Completions cut by the limit",
+        ("completions/clipped_ratio",),
+        "percent",
+        "Share of an iteration: they have the reward of unfinished ones.",
+    ),
+    ChartSpec(
+        "Problems whose rewards are all equal",
+        ("frac_reward_zero_std",),
+        "percent",
+        "Share of an iteration's problems. They teach nothing where completions are compared with each other.",
+    ),
+    ChartSpec(
+        "Gathering (seconds)",
+        ("seconds/gathering",),
+        "number",
+        "Of an iteration: drawn, judged, rewarded.",
     ),
     ChartSpec("Learning rate", ("learning_rate",), "tiny", "As scheduled, with its warm-up."),
     ChartSpec("Gradient norm", ("grad_norm",), "number", "Before clipping."),
@@ -130,6 +208,7 @@ class Chart(NamedTuple):
     series: list[Series]
     threshold: float | None
     summary: str
+    stacked: bool
 
 
 class Curves(NamedTuple):
@@ -191,12 +270,15 @@ def _chart(
     points = thinned(points_of(rows, keys))
     if not points:
         return None
+    drops_zeros = spec.stacked or spec.only_above_zero
     columns = zip(*(values for _, values in points), strict=True)
     series = [
         Series(key, list(column))
         for key, column in zip(keys, columns, strict=True)
-        if any(value is not None for value in column)
+        if any(value is not None for value in column) and not (drops_zeros and not any(column))
     ]
+    if not series:
+        return None
     about_ratio = "log_ratio/chosen" in spec.keys
     return Chart(
         spec.title,
@@ -206,6 +288,7 @@ def _chart(
         series,
         collapse_log_ratio if about_ratio else None,
         "; ".join(_in_words(line, spec.unit) for line in series),
+        spec.stacked,
     )
 
 

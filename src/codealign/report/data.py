@@ -127,9 +127,10 @@ class ReportData(Part):
 
     `summary` is the object that `codealign run --json` prints (or `codealign eval --json`, for a report about
     one model); `config` the resolved run file as plain values; `metrics` the rows of metrics.jsonl; `problems`
-    the held-out problems, for their prompts; `pairs` may carry the extra columns of `pairs.build_pairs`;
-    `pair_reasons` says per training problem why it gave no pair; `credit` is the object that `codealign credit --json`
-    prints and `credit_states` the rows behind it; `created` is shown as it is given.
+    the held-out problems, for their prompts; `violations` rollouts that tried something forbidden; `pairs` may carry
+    the extra columns of `pairs.build_pairs`; `pair_reasons` says per training problem why it gave no pair; `credit` is
+    the object that `codealign credit --json` prints and `credit_states` the rows behind it; `created` is shown as it
+    is given.
     """
 
     title: str = ""
@@ -146,6 +147,7 @@ class ReportData(Part):
     pair_reasons: dict[str, str] = Field(default_factory=dict)
     credit: dict[str, Any] = Field(default_factory=dict)
     credit_states: list[dict[str, Any]] = Field(default_factory=list)
+    violations: list[Verdict] = Field(default_factory=list)
 
     @cached_property
     def base(self) -> Evaluation:
@@ -193,6 +195,17 @@ class ReportData(Part):
         """`95% interval`, or just `interval` where the level is not known."""
         level = self.summary.get("confidence") or self.section("eval").get("confidence")
         return "interval" if level is None else f"{100 * level:g}% interval"
+
+    @property
+    def is_online(self) -> bool:
+        """Whether training drew its completions itself."""
+        experience = self.section("train").get("experience")
+        return isinstance(experience, Mapping) and experience.get("kind") == "rollouts"
+
+    @property
+    def objective_kind(self) -> str:
+        objective = self.section("train").get("objective")
+        return str(objective.get("kind", "")) if isinstance(objective, Mapping) else ""
 
     def section(self, name: str) -> Mapping[str, Any]:
         """A section of the run file; empty when it is not there."""

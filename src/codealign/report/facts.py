@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
+from codealign.config.policy_gradients import PolicyGradient
 from codealign.report.data import ReportData, StageRecord
-from codealign.report.numbers import duration
+from codealign.report.numbers import count, duration
 
 STAGE_MEANINGS = {
     "contrast/good": "the good model of token weights",
@@ -26,6 +27,9 @@ ISOLATION_MEANINGS = {
     "S1": "S1: restricted, no namespaces",
     "S0": "S0: a plain process",
 }
+
+POLICY_GRADIENTS = {kind.model_fields["kind"].default for kind in get_args(PolicyGradient)}
+"""Objectives that read no pairs."""
 
 
 class Fact(NamedTuple):
@@ -53,12 +57,18 @@ def facts(data: ReportData) -> list[Fact]:
         Fact("Model", _model_text(model)),
         Fact("Objective", _choice_text(train.get("objective"))),
         Fact("Token weights", _token_weights_text(data)),
-        Fact("Update", _update_text(train)),
+        Fact("Update", _update_text(data)),
+        Fact("Rollouts", _rollouts_text(data)),
+        Fact("Reward", _choice_text(_experience(data).get("reward"))),
+        Fact("Drawn", _drawn_text(data)),
         Fact("Pairs", _pairs_text(data)),
         Fact("Training problems", _problems_text(data, "train") if sampled else ""),
         Fact("Validation problems", _problems_text(data, "validation")),
         Fact("Held-out problems", _problems_text(data, "heldout")),
-        Fact("Samples for pairs", _sampling_text(data.section("sample")) if sampled else ""),
+        Fact(
+            "Samples for rollouts" if data.is_online else "Samples for pairs",
+            _sampling_text(data.section("sample")) if sampled else "",
+        ),
         Fact("Samples for the proof", _sampling_text(data.section("eval"))),
         Fact("Isolation", ISOLATION_MEANINGS.get(data.isolation, data.isolation)),
         Fact("Seed", str(data.config.get("seed", ""))),
@@ -71,7 +81,36 @@ def facts(data: ReportData) -> list[Fact]:
 
 def _was_sampled(data: ReportData) -> bool:
     """Whether the pairs are of problems that were sampled, and not from a file; so where nothing is known."""
-    return not data.stages or "sample" in data.stages
+    return not data.stages or "sample" in data.stages or data.is_online
+
+
+def _experience(data: ReportData) -> Mapping[str, Any]:
+    """Of a run that trains on rollouts; empty for others."""
+    return data.section("train")["experience"] if data.is_online else {}
+
+
+def _rollouts_text(data: ReportData) -> str:
+    """`20 iterations × 64 problems × 8 samples, 4 steps each`."""
+    section, samples = _experience(data), data.section("sample").get("num_samples")
+    if not section:
+        return ""
+    problems = section.get("problems_per_iteration")
+    sizes = [
+        count(section["num_iterations"], "iteration"),
+        "all problems" if problems is None else count(problems, "problem"),
+        count(samples, "sample") if samples else "",
+    ]
+    steps, epochs = section["steps_per_epoch"], section["num_epochs"]
+    passes = f"{epochs} passes of {count(steps, 'step')}" if epochs > 1 else count(steps, "step")
+    return f"{' × '.join(filter(None, sizes))}, {passes} each"
+
+
+def _drawn_text(data: ReportData) -> str:
+    """Completions, continuations of states, and the tokens of both."""
+    stage = data.stages.get("train")
+    counts = stage.counts if stage and data.is_online else {}
+    nouns = {"rollouts": "completion", "continuations": "continuation", "sampled tokens": "token"}
+    return ", ".join(count(counts[name], noun) for name, noun in nouns.items() if counts.get(name))
 
 
 def _model_text(model: Mapping[str, Any]) -> str:
@@ -107,7 +146,8 @@ def _option_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _update_text(train: Mapping[str, Any]) -> str:
+def _update_text(data: ReportData) -> str:
+    train = data.section("train")
     update = train.get("update")
     if not isinstance(update, Mapping):
         return ""
@@ -116,18 +156,24 @@ def _update_text(train: Mapping[str, Any]) -> str:
         parts.append(
             f"learning rate {train['learning_rate']:g} ({train.get('lr_scheduler_type', '')})"
         )
-    if "num_train_epochs" in train:
-        parts.append(
-            f"{train['num_train_epochs']} epoch{'' if train['num_train_epochs'] == 1 else 's'}"
-        )
-    each = train.get("per_device_train_batch_size", 0) * train.get("gradient_accumulation_steps", 1)
-    size = train.get("pairs_per_step") or each
-    if size:
-        parts.append(f"{size} pairs a step")
+    if not data.is_online:
+        parts += _passes(train)
     return ", ".join(part for part in parts if part)
 
 
+def _passes(train: Mapping[str, Any]) -> list[str]:
+    """How often the pairs are seen, and how many in a step."""
+    parts: list[str] = []
+    if "num_train_epochs" in train:
+        parts.append(count(train["num_train_epochs"], "epoch"))
+    each = train.get("per_device_train_batch_size", 0) * train.get("gradient_accumulation_steps", 1)
+    size = train.get("pairs_per_step") or each
+    return [*parts, f"{size} pairs a step"] if size else parts
+
+
 def _pairs_text(data: ReportData) -> str:
+    if data.is_online and data.objective_kind in POLICY_GRADIENTS:
+        return ""
     section = data.section("pairs")
     strategy = _choice_text(section.get("strategy"))
     labelled = (data.summary.get("pairs") or {}).get("num_labelled")

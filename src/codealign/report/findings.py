@@ -8,6 +8,7 @@ Not promised: a judgement about your use. The sentences speak of the held-out pr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from codealign.report.curves import LAST_STEPS, last_mean
@@ -185,6 +186,10 @@ def solution_sentence(data: ReportData) -> str:
 def _solution_nll(data: ReportData, stage: str) -> float | None:
     record = data.stages.get(stage)
     return finite((record.model_extra or {}).get("solution_nll")) if record else None
+
+
+def warnings_first(found: Iterable[Notice]) -> list[Notice]:
+    return sorted(found, key=lambda notice: notice.severity != "warning")
 
 
 def notices(data: ReportData) -> list[Notice]:

@@ -29,6 +29,7 @@ from codealign.report.numbers import (
     points,
     points_interval,
 )
+from codealign.report.rollouts import lines, rollout_notices, rollouts
 
 TONE_STYLES = {"better": "green", "worse": "red", "open": "yellow", "plain": ""}
 
@@ -49,10 +50,15 @@ def render_table(summary: Mapping[str, Any] | ReportData) -> Group:
         *(Text(f"  {sentence}", style="dim") for sentence in meaning(data)[:1] if data.gain),
         *(Text(f"  {sentence}", style="dim") for sentence in [solution_sentence(data)] if sentence),
         _outcomes_table(data),
+        _rollouts_table(data),
         _stages_table(data),
         _pairs_line(data),
         _isolation_line(data),
         *(Text(f"warning: {text}", style="bold yellow") for text in training_warnings(data)),
+        *(
+            Text(f"{severity}: {text}", style="bold yellow" if severity == "warning" else "")
+            for severity, text in rollout_notices(data)
+        ),
     ]
     return Group(*(part for part in parts if part is not None))
 
@@ -122,6 +128,20 @@ def _share_text(counts: Mapping[str, int], outcome: str) -> Text:
     number = counts.get(outcome, 0)
     share = percent(number / sum(counts.values()))
     return Text(f"{number:,}") + Text(f"  {share:>6}", style="dim")
+
+
+def _rollouts_table(data: ReportData) -> Table | None:
+    found = rollouts(data)
+    if found is None:
+        return None
+    over = f"means over {found.mean_of} iterations" if found.mean_of > 1 else "of one iteration"
+    table = _table("Rollouts", f"first and last: {over}")
+    table.add_column("measure")
+    for name in ("first", "last", "lowest", "highest"):
+        table.add_column(name, justify="right")
+    for line in lines(found):
+        table.add_row(*line)
+    return table
 
 
 def _stages_table(data: ReportData) -> Table | None:

@@ -17,6 +17,7 @@
     ["--accent", undefined], ["--syntax_error", [7, 4]], ["--passed", [2, 3]], ["--failed", [10, 3, 2, 3]], ["--quiet", [4, 2]],
   ];
   function styleOf(chart, key) {
+    if (key.startsWith("exec/")) return [`--${key.slice(5)}`, undefined];
     if (sideOf(key) === "chosen") return ["--chosen", undefined];
     if (sideOf(key) === "rejected") return ["--rejected", [7, 4]];
     return STYLES[chart.series.findIndex(([other]) => other === key) % STYLES.length];
@@ -43,6 +44,7 @@
 
   const isNoisy = (chart, series) =>
     chart.unit !== "tiny" &&
+    !chart.stacked &&
     !series[0].startsWith("eval_") &&
     series[1].filter((value) => value !== null).length >= SMOOTH_FROM;
 
@@ -58,8 +60,24 @@
     };
   }
 
+  // Shares upon one another: the sum of all is painted first, each smaller sum over it.
+  function stackOf(chart) {
+    let below = chart.steps.map(() => 0);
+    const layers = chart.series.map(([key, values]) => {
+      below = below.map((sum, index) => sum + (values[index] ?? 0));
+      const [name] = styleOf(chart, key);
+      return [below, { label: key, stroke: () => colour(name), fill: () => colour(name), width: 1, points: { show: false } }];
+    });
+    layers.reverse();
+    return {
+      columns: [chart.steps, ...layers.map(([sums]) => sums)],
+      lines: [{}, ...layers.map(([, line]) => line)],
+    };
+  }
+
   // The series uPlot draws: for a noisy curve its steps faintly, then its running mean.
   function linesOf(chart) {
+    if (chart.stacked) return stackOf(chart);
     const columns = [chart.steps];
     const lines = [{}];
     for (const series of chart.series) {
@@ -79,7 +97,7 @@
 
   function rangeOf(chart) {
     return (_, low, high) => {
-      if (low === null || high === null) return [0, 1];
+      if (low === null || high === null || chart.stacked) return [0, 1];
       const room = (high - low || Math.abs(high) || 1) * 0.08;
       const [bottom, top] = [low - room, high + room];
       if (chart.unit === "percent") return [Math.max(0, bottom), Math.min(1, Math.max(top, bottom + 0.05))];
