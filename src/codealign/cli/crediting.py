@@ -76,16 +76,16 @@ def credit_command(
 ) -> None:
     """What PPO's critic, VinePPO's K rollouts and the group's mean say of states, against what states are worth.
 
-    RUN is a run directory that was trained. The truth of a state is the mean reward of fresh continuations which no
+    RUN is a run directory that was trained, or the run file that led to it. The truth of a state is the mean reward of fresh continuations which no
     estimate has seen. RUN/credit/ has the numbers, report.html the plots. Killed at any moment, the same command
     continues.
     """
     from codealign.credit import CreditSettings
 
     settings = CreditSettings(ks=_parse_ks(ks), **options)
+    run_dir = resolve_run((str(run_dir),))[1]
     if not run_dir.is_dir():
-        resolve_run((str(run_dir),))
-        raise InputError("a run directory is needed", where=str(run_dir), cure="give RUN_DIR")
+        raise InputError("no such directory", where=str(run_dir), cure="run it first")
     stored_config(run_dir)
     if output is not None:
         check_output(output)

@@ -88,6 +88,10 @@ class Rows:
         if path.exists():
             self.by_key = {row["key"]: row for _, row in read_rows(path, torn_end=True)}
 
+    def has_all(self, states: Iterable[State]) -> bool:
+        """Those drawn together are drawn all or none: which stream a continuation has depends on the others."""
+        return all(key_of(state) in self.by_key for state in states)
+
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +134,7 @@ class Drawing:
         rows, num = self.rows["trajectories"], self.settings.num_samples
         asked = [Asked(problem.task_id, index) for problem in problems for index in range(num)]
         missing = [each for each in asked if _name(each) not in rows.by_key]
+        advance(len(asked) - len(missing))
         for some in _chunks(missing, COMPLETIONS_AT_ONCE):
             gathered = self.gatherer.gather(some, seed=self.seed_of("trajectories"))
             rows.add(
@@ -173,23 +178,8 @@ class Drawing:
         size = CONTINUATIONS_AT_ONCE // (settings.num_truth + settings.num_fresh)
         wanted = sorted(set(states))
         for some in _by_problem(wanted, size):
-            # All of them or none: which stream a continuation has depends on the others of its problem.
-            if all(key_of(state) in rows.by_key for state in some):
-                continue
-            truth = self._returns(some, settings.num_truth, name, "truth")
-            fresh = self._returns(some, settings.num_fresh, name, "fresh")
-            rows.add(
-                [
-                    {
-                        "key": key_of(state),
-                        "task_id": state.task_id,
-                        "num_tokens": len(state.prefix_ids),
-                        "truth": truth.get(state, []),
-                        "fresh": fresh.get(state, []),
-                    }
-                    for state in some
-                ]
-            )
+            if not rows.has_all(some):
+                rows.add(self._rows_of_values(some, name))
             advance(len(some))
         found = {state: rows.by_key[key_of(state)] for state in wanted}
         return {
@@ -197,6 +187,20 @@ class Drawing:
             for state, row in found.items()
             if row["truth"] and row["fresh"]
         }
+
+    def _rows_of_values(self, states: Sequence[State], name: str) -> list[dict[str, Any]]:
+        truth = self._returns(states, self.settings.num_truth, name, "truth")
+        fresh = self._returns(states, self.settings.num_fresh, name, "fresh")
+        return [
+            {
+                "key": key_of(state),
+                "task_id": state.task_id,
+                "num_tokens": len(state.prefix_ids),
+                "truth": truth.get(state, []),
+                "fresh": fresh.get(state, []),
+            }
+            for state in states
+        ]
 
     def _returns(
         self, states: Sequence[State], num: int, name: str, role: str
@@ -215,10 +219,9 @@ class Drawing:
         """Distinct next steps from each state, those that have a reward or lead somewhere."""
         rows, num = self.rows["actions"], self.settings.num_actions
         for some in _by_problem(states, CONTINUATIONS_AT_ONCE // num):
-            if all(key_of(state) in rows.by_key for state in some):
-                continue
-            drawn = self.gatherer.continuations(some, num, seed=self.seed_of("actions"))
-            rows.add([self._row_of_actions(state, drawn[state]) for state in some])
+            if not rows.has_all(some):
+                drawn = self.gatherer.continuations(some, num, seed=self.seed_of("actions"))
+                rows.add([self._row_of_actions(state, drawn[state]) for state in some])
             advance(len(some))
         return {state: _actions_of(state, rows.by_key[key_of(state)]) for state in states}
 
@@ -272,10 +275,10 @@ def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 
 def _by_problem(states: Sequence[State], size: int) -> Iterator[list[State]]:
-    """Parts of at least `size` states but for the last, none with a part of a problem's."""
+    """Parts of at least `size` states (or 1) but for the last, none with a part of a problem's."""
     part: list[State] = []
     for state in sorted(states):
-        if len(part) >= size and state.task_id != part[-1].task_id:
+        if len(part) >= max(1, size) and state.task_id != part[-1].task_id:
             yield part
             part = []
         part.append(state)
