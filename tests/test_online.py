@@ -449,6 +449,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "ppo_model": {"kind": "ppo", "critic": {"kind": "model"}},
     "vineppo": {"kind": "vineppo", "num_rollouts": 2},
     "dpo": {"kind": "dpo"},
+    "dpo_of_rounds": {"kind": "dpo"},
     "rft": {"kind": "rft"},
 }
 
@@ -457,7 +458,8 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 def test_a_run_killed_at_any_step_ends_with_the_same_weights_and_metrics(
     path: Path, tmp_path: Path, name: str
 ) -> None:
-    config = settings(OBJECTIVES[name], {"num_epochs": 2, "num_iterations": 2})
+    of_rounds = {"reference": "iteration"} if name == "dpo_of_rounds" else {}
+    config = settings(OBJECTIVES[name], {"num_epochs": 2, "num_iterations": 2, **of_rounds})
     expected, whole = trained(path, config, tmp_path / "whole")
     assert whole.finished
     assert whole.steps == 8
@@ -568,6 +570,19 @@ def test_an_iteration_without_a_pair_teaches_nothing_and_the_run_goes_on(
     assert result.finished
     assert same(weights(policy), weights(policy_at(path)))
     assert all("loss" not in row for row in _rows(tmp_path))
+
+
+@pytest.mark.parametrize("reference", ["first", "iteration"])
+def test_pairs_are_measured_from_the_first_policy_or_the_one_that_began_the_iteration(
+    path: Path, tmp_path: Path, reference: str
+) -> None:
+    """The first loss of an iteration is log 2 where its own policy is the reference, and moves away where the first is."""
+    config = settings({"kind": "dpo"}, {"reference": reference, "num_iterations": 4})
+    trained(path, config, tmp_path)
+    first = [row["loss"] for row in _rows(tmp_path) if "reward" in row and "loss" in row]
+    assert first[0] == pytest.approx(math.log(2), abs=1e-5)
+    away = [abs(loss - math.log(2)) > 1e-3 for loss in first[1:]]
+    assert not any(away) if reference == "iteration" else all(away)
 
 
 def test_an_adapter_is_its_own_reference(path: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,8 @@ class OnlineExperience:
         )
         self.learns_by_gradient = is_policy_gradient(section)
         self._current: tuple[int, Rows] = (-1, [])
+        self._reference_of: dict[tuple[TokenIds, TokenIds], tuple[float, ...]] = {}
+        """Of this iteration's completions, where an objective of pairs reads the reference."""
         self._news: dict[str, float] = {}
         self._stopped: int | None = None
         """The iteration whose steps ended early, the policy having gone far enough."""
@@ -180,7 +183,7 @@ class OnlineExperience:
                 self.store.write(number, iteration)
                 self._forget_columns(number)
             self._tell(iteration)
-            self._current = number, iteration.rows or self._rows_of_pairs(iteration)
+            self._current = number, self._rows_of(iteration)
         return self._current[1]
 
     def _rows_before(self, number: int) -> Rows:
@@ -192,15 +195,19 @@ class OnlineExperience:
                 where=str(self.store.directory),
                 cure="delete the run's checkpoints to train from the start",
             )
-        return iteration.rows or self._rows_of_pairs(iteration)
+        return self._rows_of(iteration)
+
+    def _rows_of(self, iteration: Iteration) -> Rows:
+        if self.learns_by_gradient:
+            return iteration.rows
+        self._reference_of = {row[:2]: row.old_logps for row in iteration.rows}
+        return self._pairs_of(iteration.drawn)
 
     def _kept(self, number: int) -> Iteration | None:
         """What is left of an iteration, if that is enough to learn from."""
         iteration = self.store.read(number)
         # The columns of old iterations go; whoever deletes the checkpoints starts before them all.
-        if iteration is not None and self.learns_by_gradient and not iteration.rows:
-            return None
-        return iteration
+        return None if iteration is None or iteration.has_lost_columns else iteration
 
     def _forget_columns(self, number: int) -> None:
         # A run goes back to its last checkpoint, or where that was being written to the one before.
@@ -235,7 +242,10 @@ class OnlineExperience:
                 where="train.experience.reward",
                 cure="see that the reward function scores some, and that prompts leave room for completions",
             )
-        rows = self._with_credit(scored, gathered) if self.learns_by_gradient else []
+        if self.learns_by_gradient:
+            rows = self._with_credit(scored, gathered)
+        else:
+            rows = self._with_reference(drawn)
         facts = {
             "num_rollouts": len(gathered.drawn),
             "num_continuations": gathered.num_continuations,
@@ -322,7 +332,7 @@ class OnlineExperience:
         """What `compute` says of each completion's tokens."""
         found: dict[tuple[TokenIds, TokenIds], tuple[float, ...]] = {}
         rows = [EncodedRollout(*text, advantages=(), old_logps=()) for text in dict.fromkeys(texts)]
-        for members in self._planned(rows, range(len(rows))):
+        for members in self._planned(rows, range(len(rows))) if rows else []:
             batch = batch_completions(rows[i][:2] for i in members)
             numbers_NT = compute(batch.to(self.policy.device)).cpu().tolist()
             for text, numbers in zip(batch.rows(), numbers_NT, strict=True):
@@ -331,10 +341,8 @@ class OnlineExperience:
 
     # ------------------------------------------------------------ pairs
 
-    def _rows_of_pairs(self, iteration: Iteration) -> Sequence[EncodedRow]:
-        if self.learns_by_gradient:
-            return []
-        verdicts = [each.verdict for each in iteration.drawn]
+    def _pairs_of(self, drawn: Sequence[Drawn]) -> Sequence[EncodedRow]:
+        verdicts = [each.verdict for each in drawn]
         completions = [_completion_of(verdict) for verdict in verdicts]
         problems = [self.gatherer.problems[i] for i in dict.fromkeys(v.task_id for v in verdicts)]
         if isinstance(self.pairs.strategy, LabelledCompletions):
@@ -348,6 +356,25 @@ class OnlineExperience:
         pairs = build_pairs(problems, completions, verdicts, self.pairs, self.seed).pairs
         encoded = encode_pairs(self.policy, pairs, self.config.max_length)
         return (encoded.with_distinct_chosen() if self.objective.needs_distinct else encoded).rows
+
+    def _with_reference(self, drawn: Sequence[Drawn]) -> list[EncodedRollout]:
+        """What the reference says of the completions that are in pairs, in the place of `old_logps`."""
+        if not self.objective.needs_reference:
+            return []
+        both = self.objective.needs_rejected
+        texts = dict.fromkeys(
+            (row.prompt_ids, completion)
+            for row in self._pairs_of(drawn)
+            for completion in row.completions(with_rejected=both)
+        )
+        is_now = self.section.reference == "iteration"
+        assert is_now or self.reference is not None
+        with nullcontext() if is_now or self.reference is None else self.reference.in_place():
+            logps = self._asked_of(list(texts), self.policy.token_logps)
+        return [
+            EncodedRollout(*text, advantages=(0.0,) * len(text[1]), old_logps=logps[text])
+            for text in texts
+        ]
 
     # ------------------------------------------------------------ batches
 
@@ -401,9 +428,8 @@ class OnlineExperience:
         batch = batch_rows(rows, with_rejected=self.objective.needs_rejected)
         if not self.objective.needs_reference:
             return batch
-        assert self.reference is not None
-        with self.reference.in_place():
-            logps_NT = self.policy.token_logps(batch.to(self.policy.device))
+        known = [torch.tensor(self._reference_of[text]) for text in batch.rows()]
+        logps_NT = torch.nn.utils.rnn.pad_sequence(known, batch_first=True)
         return replace(batch, reference_logps_NT=logps_NT)
 
 

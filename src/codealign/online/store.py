@@ -33,11 +33,14 @@ NOT_KEPT = {"tests", "limits"}
 
 
 class Iteration(NamedTuple):
-    """What an iteration gathered; `rows` are what a policy gradient learns from, none for other objectives."""
+    """What an iteration gathered. `rows` are what a policy gradient learns from; for an objective of pairs that reads a
+    reference, what that says of the completions in pairs; none for others."""
 
     drawn: list[Drawn]
     rows: list[EncodedRollout]
     facts: dict[str, Any]
+    has_lost_columns: bool = False
+    """There were rows, and they are gone."""
 
 
 class RolloutStore:
@@ -68,7 +71,7 @@ class RolloutStore:
                 for each in iteration.drawn
             ],
         )
-        write_json(self._path(number, "json"), iteration.facts)
+        write_json(self._path(number, "json"), {**iteration.facts, "num_rows": len(iteration.rows)})
 
     def read(self, number: int) -> Iteration | None:
         """What `write` kept; None where there is nothing whole."""
@@ -79,7 +82,8 @@ class RolloutStore:
             Drawn(verdict, (verdict.model_extra or {})["reward"])
             for verdict in read_records(Verdict, self._path(number, "jsonl"))
         ]
-        return Iteration(drawn, self._read_columns(number), facts)
+        rows, num_rows = self._read_columns(number), facts.pop("num_rows")
+        return Iteration(drawn, rows, facts, has_lost_columns=len(rows) < num_rows)
 
     def forget_after(self, number: int) -> None:
         """Delete every iteration after `number`."""

@@ -138,7 +138,7 @@ def _reference(policy: Policy, config: TrainConfig, objective: Objective) -> Fro
     """The policy of now, where something will be measured from it."""
     assert isinstance(config.experience, Rollouts)
     in_reward = isinstance(getattr(config.objective, "kl", None), KLInReward)
-    if config.experience.reference == "iteration" and is_policy_gradient(config.objective):
+    if config.experience.reference == "iteration":
         return None
     return FrozenReference(policy) if objective.needs_reference or in_reward else None
 

@@ -188,7 +188,10 @@ CHARTS = (
     ChartSpec("Learning rate", ("learning_rate",), "tiny", "As scheduled, with its warm-up."),
     ChartSpec("Gradient norm", ("grad_norm",), "number", "Before clipping."),
 )
-NOT_CURVES = {"step", "epoch", "warning", "num_tokens", "time", "timestamp", "seconds"}
+NOT_CURVES = {
+    *("step", "epoch", "warning", "time", "timestamp", "seconds"),
+    *("num_tokens", "sampled/completions", "sampled/tokens"),  # they count up, whatever happens
+}
 
 
 class Series(NamedTuple):
