@@ -111,7 +111,7 @@ def gradient_noise(
                 "variance": variance,
                 "relative": _over(variance, true_variance),
                 "noise": _over(variance, float(own_D.square().sum()) - share * variance),
-                "cosine": _over(float(own_D @ mean_D), float(own_D.norm() * mean_D.norm())),
+                "cosine": _cosine(own_D, mean_D),
             }
             for name, (own_D, variance) in found.items()
         },
@@ -140,6 +140,11 @@ def _moments(gradients_ED: Tensor, weights_BE: Tensor) -> tuple[Tensor, float]:
         float((weights_E @ gradients_ED - mean_D).square().sum()) for weights_E in weights_BE
     )
     return mean_D, squares / max(1, len(weights_BE) - 1)
+
+
+def _cosine(ours_D: Tensor, theirs_D: Tensor) -> float | None:
+    found = _over(float(ours_D @ theirs_D), float(ours_D.norm() * theirs_D.norm()))
+    return None if found is None else min(1.0, max(-1.0, found))
 
 
 def _over(number: float, by: float) -> float | None:
