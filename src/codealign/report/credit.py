@@ -312,7 +312,7 @@ def _scatter(
         tuple(_across(axis, end, SIDE) for end in ends),
         tuple(_up(axis, end, SIDE) for end in ends),
     )
-    words = "" if correlation is None else f"correlation {correlation:.2f}"
+    words = "" if correlation is None else f"correlation {correlation:.2f}".replace("-", MINUS)
     return Scatter(
         method,
         name_of(method),
