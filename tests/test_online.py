@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -770,6 +771,18 @@ def test_rollouts_are_kept_for_people_and_their_columns_only_while_a_run_may_go_
     row = next(row for _, row in read_rows(directory / "iteration-00003.jsonl"))
     assert row["iteration"] == 3
     assert {"task_id", "completion", "outcome", "reward", "completion_ids"} <= set(row)
+
+
+def test_without_its_checkpoints_a_run_starts_over_though_old_columns_are_gone(
+    path: Path, tmp_path: Path
+) -> None:
+    config = settings({"kind": "grpo"}, {"num_iterations": 8})
+    expected, _ = trained(path, config, tmp_path)
+    for checkpoint in tmp_path.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    policy, result = trained(path, config, tmp_path)
+    assert result.num_tokens > 0
+    assert same(weights(policy), weights(expected))
 
 
 def test_the_same_completion_drawn_twice_counts_twice(path: Path) -> None:
