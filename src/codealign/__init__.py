@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from codealign.errors import CodealignError, InfrastructureError, InputError
     from codealign.evaluation import evaluate
     from codealign.judging import Candidate, Judge, check_references, judge, reward_function
+    from codealign.online import train_online
     from codealign.pairs import build_pairs
     from codealign.passk import estimate_pass_at_k, paired_gain, pass_at_k, summarise
     from codealign.policy import Policy, load_policy
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from codealign.programs import extract_program, read_completions
     from codealign.records import Completion, Pair, Problem, TestResult, Verdict
     from codealign.report import ReportData, write_report
+    from codealign.rewards import build_reward
     from codealign.sampling import SamplingParams, open_engine, requests_for
     from codealign.training import train
     from codealign.verdicts import judge_completions
@@ -54,6 +56,7 @@ __all__ = [
     "TrainConfig",
     "Verdict",
     "build_pairs",
+    "build_reward",
     "check_references",
     "check_splits",
     "estimate_pass_at_k",
@@ -72,6 +75,7 @@ __all__ = [
     "reward_function",
     "summarise",
     "train",
+    "train_online",
     "write_report",
 ]
 
@@ -94,6 +98,8 @@ _HOMES = {
     "passk": ("estimate_pass_at_k", "paired_gain", "pass_at_k", "summarise"),
     "policy": ("Policy", "load_policy"),
     "sampling": ("SamplingParams", "open_engine", "requests_for"),
+    "online": ("train_online",),
+    "rewards": ("build_reward",),
     "training": ("train",),
     "evaluation": ("evaluate",),
     "report": ("ReportData", "write_report"),
