@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -558,3 +560,26 @@ def test_a_prompt_without_tokens_is_an_error(policies: dict[str, Policy]) -> Non
 def test_an_engine_that_samples_in_process_needs_a_policy() -> None:
     with pytest.raises(ConfigError, match="got none"):
         open_engine(EngineConfig(), None)
+
+
+@pytest.mark.parametrize("kind", [SharedKeyValues, SlotKeyValues, LockstepKeyValues])
+def test_keys_and_values_go_with_the_sampling_and_not_when_python_next_looks_for_circles(
+    policies: dict[str, Policy], kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that samples in every iteration would otherwise hold those of many."""
+    made: list[weakref.ref[Any]] = []
+
+    class Noted(kind):
+        def __init__(self, model: Any, num_slots: int) -> None:
+            super().__init__(model, num_slots)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr("codealign.sampling.transformers_engine.pick_keyvalues", lambda *_: Noted)
+    gc.collect()
+    gc.disable()
+    try:
+        draw(policies["llama"], requests(2))
+        assert made
+        assert all(each() is None for each in made)
+    finally:
+        gc.enable()

@@ -16,6 +16,7 @@ Axes: N rows, P prompts, W columns, H key heads, D head width, V vocabulary.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -106,7 +107,8 @@ class SlotLayer(CacheLayerMixin):
     is_sliding = False
 
     def __init__(self, slots: SlotKeyValues, store: Store) -> None:
-        self.slots, self.store = slots, store
+        # Not the slots themselves, which hold this: a circle keeps all keys and values until Python looks for circles.
+        self.slots, self.store = weakref.proxy(slots), store
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
