@@ -279,7 +279,7 @@ class Loop:
             self.experience.after_step(step, _means(result))
         self.state.objective = self.objective.state_dict()
         self.state.experience = self.experience.state_dict()
-        self.state.seconds += time.monotonic() - started
+        self._add_seconds_since(started)
         self._record(result, batches, rate)
         if self._is_due(self.config.eval_steps) or self._is_last_step:
             self._evaluate()
@@ -303,6 +303,11 @@ class Loop:
         limit = self.config.max_seconds
         is_late = limit is not None and self.state.seconds >= limit and self.state.step > 0
         return is_late or self.state.step == self.experience.num_steps
+
+    def _add_seconds_since(self, started: float) -> None:
+        # The mean over processes: by clocks of their own some would end where others wait for them.
+        milliseconds = self._over_processes(round(1000 * (time.monotonic() - started)))
+        self.state.seconds += milliseconds / 1000 / self.accelerator.num_processes
 
     def _is_due(self, every: int | None) -> bool:
         return every is not None and self.state.step % every == 0
@@ -480,7 +485,7 @@ class Loop:
             if self.accelerator.is_main_process:
                 scores = [float(self.evaluate(self.policy))]
             score = cast(list[float], broadcast_object_list(scores))[0]
-        self.state.seconds += time.monotonic() - started
+        self._add_seconds_since(started)
         self.state.evaluations.append(Evaluation(self.state.step, score))
         self._log({"eval_pass@1": score})
         self._warn_of_falling_score()

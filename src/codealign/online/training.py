@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -123,15 +124,22 @@ def train_online(
         settings_hash=key,
         critic=critic,
     )
-    before = policy.log_probs.temperature
-    policy.log_probs.temperature = sample.temperature
-    try:
+    with _at_temperature(policy, sample.temperature):
         result = loop.run(on_step, should_stop)
-    finally:
-        policy.log_probs.temperature = before
     if critic is not None:
         critic.save(run_dir)
     return result._replace(gathered=experience.totals)
+
+
+@contextmanager
+def _at_temperature(policy: Policy, temperature: float) -> Iterator[None]:
+    """Inside, the policy's log-probs are those of its sampler."""
+    before = policy.log_probs.temperature
+    policy.log_probs.temperature = temperature
+    try:
+        yield
+    finally:
+        policy.log_probs.temperature = before
 
 
 def _reference(policy: Policy, config: TrainConfig, objective: Objective) -> FrozenReference | None:
