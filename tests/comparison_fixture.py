@@ -133,7 +133,9 @@ def _facts(index: int, seed: int) -> dict[str, Any]:
         "num_pairs": 1180 + 7 * seed,
         "num_steps": 90,
         "num_tokens": 318_204 + seed,
-        "train_seconds": 61.0 + 9 * index,
+        "num_sampled": 3_200,
+        "num_sampled_tokens": 140_661 + seed,
+        "seconds": 61.0 + 9 * index,
         "warnings": ["step 61: collapse: the mean chosen log-ratio is −11.2 nats"]
         if index % 5 == 4
         else [],

@@ -232,6 +232,52 @@ def test_the_summary_adds_up(tmp_path: Path):
     assert json.loads((comparison.path / "comparison.json").read_text()) == summary
 
 
+@pytest.mark.parametrize(
+    ("changes", "records", "drawn", "seconds"),
+    [
+        (
+            "{}",
+            {
+                "sample": {"num_completions": 9, "num_tokens": 90, "seconds": 5.0},
+                "judge": {"seconds": 6.0},  # began with the sampling, and went on after it
+                "pairs": {"seconds": 1.0},
+                "train": {"seconds": 3.0},
+            },
+            (9, 90),
+            10.0,
+        ),
+        (
+            "{train: {objective: {kind: vineppo}, experience: {kind: rollouts}}}",
+            {
+                "train": {
+                    "num_rollouts": 4,
+                    "num_continuations": 20,
+                    "num_sampled_tokens": 70,
+                    "seconds": 3.0,
+                }
+            },
+            (24, 70),
+            3.0,
+        ),
+    ],
+)
+def test_what_was_drawn_and_how_long_it_took_are_counted_alike(
+    tmp_path: Path,
+    changes: str,
+    records: dict[str, dict[str, Any]],
+    drawn: tuple[int, int],
+    seconds: float,
+):
+    comparison = load(tmp_path, f"{BASE}seeds: [0]\nmethods: {{a: {changes}}}")
+    done_run(comparison, "a", 0, [1, 0, 1, 1])
+    for name, record in {**records, "eval/base": {"seconds": 50.0}}.items():
+        path = comparison.runs[0].path / "stages" / f"{name.replace('/', '-')}.json"
+        write_json(path, {**json.loads(path.read_text()), **record})
+    facts = summarise_comparison(comparison)["methods"]["a"]["seeds"]["0"]
+    assert (facts["num_sampled"], facts["num_sampled_tokens"]) == drawn
+    assert facts["seconds"] == pytest.approx(seconds, abs=0.1)
+
+
 def test_the_page_is_written_with_the_curves_of_each_run(tmp_path: Path):
     comparison = load(tmp_path, TWO)
     for method, seed in (("a", 0), ("a", 1), ("b", 0)):
@@ -349,3 +395,6 @@ methods:
     again, said = compare()
     assert again == summary
     assert said.count("done before") == 2
+    facts = summary["methods"]["tis"]["seeds"]["0"]
+    assert facts["num_sampled"] == 16 * 6
+    assert facts["seconds"] > summary["methods"]["dpo"]["seeds"]["0"]["seconds"] > 0

@@ -266,6 +266,20 @@ def test_log_ratios_share_an_axis_and_losses_do_not(data: ComparisonData) -> Non
     assert not loss.own_panels
 
 
+def test_what_rollouts_passed_is_drawn_on_one_axis_whatever_their_rewards() -> None:
+    rows = {
+        "dpo": {0: [{"step": 1, "exec/passed": 0.25}, {"step": 5, "exec/passed": 0.5}]},
+        "rival_0": {0: [{"step": 1, "exec/passed": 0.5}, {"step": 5, "exec/passed": 1.0}]},
+        "rival_1": {0: [{"step": 1, "loss": 1.0}]},
+    }
+    data = comparison_data(summary_of((0.1, 0.05, 0.2), (0.1, 0.05, 0.2)), rows)
+    passed, _loss = multiples(data)
+    assert passed.spec.title == "Completions drawn that passed"
+    assert passed.panels[0].summary == "dpo: exec/passed 25.0% at first, 50.0% at last (one seed)"
+    assert passed.panels[0].y_ticks == passed.panels[1].y_ticks
+    assert passed.without == ["rival_1"]
+
+
 def test_the_picture_stands_alone_in_light_and_dark(data: ComparisonData) -> None:
     picture = render_curves_svg(data)
     tree = ElementTree.fromstring(picture)

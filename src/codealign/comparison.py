@@ -302,20 +302,31 @@ def _facts(run: Run) -> dict[str, Any]:
     """What a run cost and where its policy went."""
     records = {name: stage_record(run.path, name) or {} for name in run.keys}
     train, before, after = (records[name] for name in ("train", "eval/base", "eval/aligned"))
+    sample = records.get("sample", {})
+    if run.is_online:
+        num_sampled = train.get("num_rollouts", 0) + train.get("num_continuations", 0)
+    else:
+        num_sampled = sample.get("num_completions")
     facts = {
+        "num_sampled": num_sampled,
+        "num_sampled_tokens": train.get("num_sampled_tokens", sample.get("num_tokens")),
         "num_pairs": train.get("num_pairs"),
         "num_steps": train.get("num_steps"),
         "num_tokens": train.get("num_tokens"),
-        "train_seconds": sum(
-            record.get("seconds", 0.0)
-            for name, record in records.items()
-            if name == "train" or name.startswith("contrast") or name == "annotate"
-        ),
+        "seconds": _seconds_to_align(records),
         "warnings": train.get("warnings", []),
     }
     if before.get("solution_nll") is not None and after.get("solution_nll") is not None:
         facts["solution_nll_change"] = after["solution_nll"] - before["solution_nll"]
     return facts | _last_log_ratios(run.path / "metrics.jsonl")
+
+
+def _seconds_to_align(records: Mapping[str, Mapping[str, Any]]) -> float:
+    """From the first completion drawn to the aligned weights, wherever each stage was made. Judging contains the sampling
+    that it goes along with."""
+    seconds = {name: record.get("seconds", 0.0) for name, record in records.items()}
+    gathering = max(seconds.pop("sample", 0.0), seconds.pop("judge", 0.0))
+    return gathering + sum(s for name, s in seconds.items() if not name.startswith("eval/"))
 
 
 def _last_log_ratios(path: Path) -> dict[str, float]:

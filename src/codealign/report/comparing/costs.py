@@ -13,9 +13,11 @@ class CostRow(NamedTuple):
     """One method's cost a run."""
 
     method: str
+    sampled: str
+    sampled_tokens: str
     pairs: str
     steps: str
-    tokens: str
+    trained_tokens: str
     time: str
 
 
@@ -29,7 +31,15 @@ class MovementRow(NamedTuple):
     warnings: str
 
 
-COST_TITLES = ("method", "pairs", "steps", "tokens", "training")
+COST_TITLES = (
+    "method",
+    "completions drawn",
+    "tokens drawn",
+    "pairs",
+    "steps",
+    "tokens trained on",
+    "time to align",
+)
 MOVEMENT_TITLES = ("method", "chosen", "rejected", "solution NLL", "warnings")
 
 
@@ -37,10 +47,12 @@ def cost_rows(data: ComparisonData) -> list[CostRow]:
     return [
         CostRow(
             name,
+            _whole(method, "num_sampled"),
+            _whole(method, "num_sampled_tokens"),
             _whole(method, "num_pairs"),
             _whole(method, "num_steps"),
             _whole(method, "num_tokens"),
-            "" if (seconds := method.mean("train_seconds")) is None else duration(seconds),
+            "" if (seconds := method.mean("seconds")) is None else duration(seconds),
         )
         for name, method in data.methods.items()
     ]

@@ -36,10 +36,14 @@ class SeedScore(Part):
 class SeedRun(Scored):
     """One run of a method: what it cost, where its policy went. Log-ratios and likelihoods are nats."""
 
+    num_sampled: int | None = None
+    """Completions drawn to learn from, continuations of states included."""
+    num_sampled_tokens: int | None = None
     num_pairs: int | None = None
     num_steps: int | None = None
     num_tokens: int | None = None
-    train_seconds: float | None = None
+    seconds: float | None = None
+    """From the first completion drawn to the aligned weights."""
     log_ratio_chosen: float | None = None
     log_ratio_rejected: float | None = None
     solution_nll_change: float | None = None

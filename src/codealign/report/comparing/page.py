@@ -26,6 +26,8 @@ def render_comparison_page(data: ComparisonData) -> str:
         difference_charts=dot_charts(data, "difference"),
         multiples=multiples(data),
         panel_size=(WIDTH, HEIGHT),
+        cost_titles=costs.COST_TITLES,
+        movement_titles=costs.MOVEMENT_TITLES,
         cost_rows=costs.cost_rows(data),
         movement_rows=costs.movement_rows(data),
         report_of=report_link,

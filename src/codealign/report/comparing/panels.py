@@ -28,7 +28,14 @@ WIDTH, HEIGHT = 260, 150
 LEFT, RIGHT, TOP, BOTTOM = 44, 6, 6, 20
 """Room around the lines for the axes' numbers."""
 
-SHARED = ("log_ratio/chosen", "eval_pass@1")
+DRAWN = ChartSpec(
+    "Completions drawn that passed",
+    ("exec/passed",),
+    "percent",
+    "Share of an iteration's, drawn before anything was learnt from them.",
+)
+"""Of methods that train on rollouts, whose rewards may be of different scales."""
+SHARED = ("log_ratio/chosen", "eval_pass@1", *DRAWN.keys)
 """First keys of the charts that mean the same under every objective: their panels share one axis."""
 SHOWN = (*SHARED, "rewards/margins", "loss")
 PICTURE_COLUMNS = 3
@@ -81,10 +88,8 @@ class _Curves(NamedTuple):
 
 def multiples(data: ComparisonData) -> list[Multiples]:
     """Panels of the quantities that any run has logged."""
-    specs = sorted(
-        (spec for spec in CHARTS if spec.keys[0] in SHOWN), key=lambda s: SHOWN.index(s.keys[0])
-    )
-    return [found for spec in specs if (found := _multiples(data, spec)).panels]
+    specs = {spec.keys[0]: spec for spec in (*CHARTS, DRAWN)}
+    return [found for key in SHOWN if (found := _multiples(data, specs[key])).panels]
 
 
 def _multiples(data: ComparisonData, spec: ChartSpec) -> Multiples:
