@@ -57,7 +57,10 @@ CHOSEN_LOG_RATIO = "log_ratio/chosen"
 
 
 class StepReport(NamedTuple):
-    """What a progress display is told after each optimiser step; the loss is NaN where there was nothing to learn."""
+    """What a progress display is told after each optimiser step; the loss is NaN where there was nothing to learn.
+
+    `metrics` are the step's, and what was gathered for it.
+    """
 
     step: int
     num_steps: int
@@ -237,9 +240,9 @@ class Loop:
                 self._warn(text)
         self._evaluate_before_training()
         while not self._finished:
-            result = self._step()
+            report = self._step()
             if on_step is not None:
-                on_step(self._report(result))
+                on_step(report)
             if should_stop is not None and should_stop():
                 break
         self._save_unless_saved()
@@ -267,8 +270,8 @@ class Loop:
         impatient = stopping is not None and out_of_patience(self.state.evaluations, stopping)
         return self._is_last_step or impatient
 
-    def _step(self) -> StepResult | None:
-        """One optimiser step; None where the experience has nothing for it."""
+    def _step(self) -> StepReport:
+        """One optimiser step, which moves nothing where the experience has nothing for it."""
         started, step = time.monotonic(), self.state.step
         batches = self.experience.batches(step)
         rate = learning_rate_at(step, self.experience.num_steps, self.config)
@@ -280,14 +283,15 @@ class Loop:
         self.state.objective = self.objective.state_dict()
         self.state.experience = self.experience.state_dict()
         self._add_seconds_since(started)
-        self._record(result, batches, rate)
+        news = self.experience.news()
+        self._record(news, result, batches, rate)
         if self._is_due(self.config.eval_steps) or self._is_last_step:
             self._evaluate()
         self._move_reference()
         # After the evaluation, so that a checkpoint knows its own score and no row is written twice.
         if self._is_due(self.config.save_steps) or self._best_step() == self.state.step:
             self._save()
-        return result
+        return self._report(news, result)
 
     def _move(self, batches: Sequence[Batch], rate: float) -> StepResult:
         self.policy.train_mode(True)
@@ -412,9 +416,15 @@ class Loop:
 
     # ------------------------------------------------------------ metrics and warnings
 
-    def _record(self, result: StepResult | None, batches: Sequence[Batch], rate: float) -> None:
+    def _record(
+        self,
+        news: Mapping[str, float],
+        result: StepResult | None,
+        batches: Sequence[Batch],
+        rate: float,
+    ) -> None:
         window = Window(self.state.window)
-        for name, value in self.experience.news().items():
+        for name, value in news.items():
             window.add(name, value)
         if result is not None:
             window.add("loss", result.loss)
@@ -458,9 +468,9 @@ class Loop:
             )
         self.state.collapsed = collapsed
 
-    def _report(self, result: StepResult | None) -> StepReport:
+    def _report(self, news: Mapping[str, float], result: StepResult | None) -> StepReport:
         loss, means = (math.nan, {}) if result is None else (result.loss, _means(result))
-        return StepReport(self.state.step, self.experience.num_steps, loss, means)
+        return StepReport(self.state.step, self.experience.num_steps, loss, {**news, **means})
 
     def _over_processes(self, number: int) -> int:
         if self.accelerator.num_processes == 1:

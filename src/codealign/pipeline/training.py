@@ -115,17 +115,23 @@ def shown_training(run: Run, name: str) -> Iterator[Callable[[StepReport], None]
     """A bar for the steps of training, which appears with the first of them."""
     with ExitStack() as stack:
         advance: Advance | None = None
-        shown = 0
+        shown, reward = 0, ""
 
         def show(report: StepReport) -> None:
-            nonlocal advance, shown
+            nonlocal advance, shown, reward
             if advance is None:
                 bar = run.progress.stage(name, report.num_steps, "steps", report.step - 1)
                 advance, shown = stack.enter_context(bar), report.step - 1
+            # Only an iteration's first step has it.
+            reward = _told("reward {:.3f}", report.metrics.get("reward")) or reward
+            loss = None if math.isnan(report.loss) else report.loss
             margin = report.metrics.get("rewards/margins")
-            text = "" if math.isnan(report.loss) else f"loss {report.loss:.4f}"
-            text += f"  margin {margin:+.3f}" if margin is not None else ""
-            advance(report.step - shown, text)
+            told = (reward, _told("loss {:.4f}", loss), _told("margin {:+.3f}", margin))
+            advance(report.step - shown, "  ".join(filter(None, told)))
             shown = report.step
 
         yield show
+
+
+def _told(text: str, value: float | None) -> str:
+    return "" if value is None else text.format(value)
