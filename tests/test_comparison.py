@@ -103,6 +103,16 @@ def test_a_file_that_can_not_be_run_is_refused_before_anything_is(
     assert re.search(words, str(caught.value)), str(caught.value)
 
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.parametrize("name", ["methods", "online", "online_time", "online_rates"])
+def test_the_files_behind_our_tables_can_be_run(name: str):
+    comparison = load_comparison(BENCHMARKS / f"{name}.yaml")
+    assert comparison.config.name == name
+    assert {run.config.problems.num_heldout for run in comparison.runs} == {300}
+
+
 # ---------------------------------------------------------------- taking a stage from another run
 
 
