@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from codealign.batches import TokenIds
@@ -175,9 +176,12 @@ class Gatherer:
         """Continuations of the distinct ones of `states`, which is called when their turn has come."""
 
         def requests() -> dict[tuple[State, int], Request]:
+            # Numbered within a problem, so that its streams are the same whatever other problems there are.
+            by_problem = groupby(sorted(set(states())), key=lambda state: state.task_id)
             return {
                 (state, k): self._continuation(state, number * num_continuations + k)
-                for number, state in enumerate(sorted(set(states())))
+                for _, same in by_problem
+                for number, state in enumerate(same)
                 for k in range(num_continuations)
             }
 
