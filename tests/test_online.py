@@ -30,7 +30,6 @@ from codealign.loop import PolicyLoss
 from codealign.metrics import MetricsFile
 from codealign.objectives import build_objective
 from codealign.online import Gatherer, State, train_online
-from codealign.online import training as online_training
 from codealign.online.experience import OnlineExperience, _without_idle
 from codealign.online.gathering import Asked
 from codealign.online.store import RolloutStore
@@ -422,12 +421,12 @@ def test_leaving_idle_rollouts_out_changes_no_gradient(path: Path) -> None:
     ]
     loss = PolicyLoss(policy, build_objective(settings({"kind": "dapo"}).objective), None)
     gradients = []
-    for chosen in (rows, _without_idle(rows)):
+    for chosen in (rows, _without_idle(rows, 1)):
         batch = batch_rollouts(chosen, mean_length=2.0)
         policy.model.zero_grad()
         (loss(batch).sum / loss.count(batch)).backward()
         gradients.append([p.grad.clone() for p in policy.model.parameters() if p.grad is not None])
-    assert len(_without_idle(rows)) == 3
+    assert len(_without_idle(rows, 1)) == 3
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other, atol=1e-7)
 
@@ -689,7 +688,7 @@ def test_the_critic_learns_what_rollouts_are_worth(path: Path, tmp_path: Path) -
 
 
 def test_settings_that_would_be_ignored_or_can_not_work_are_refused(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=r"set train\.experience\.kind: rollouts"):
         parse_config(TrainConfig, {"objective": {"kind": "grpo"}})
@@ -714,9 +713,6 @@ def test_settings_that_would_be_ignored_or_can_not_work_are_refused(
         trained(path, config, tmp_path, sample=server)
     with pytest.raises(ConfigError, match="greedy"):
         trained(path, config, tmp_path, sample=SampleConfig(temperature=0.0))
-    monkeypatch.setattr(online_training, "num_processes", lambda: 2)
-    with pytest.raises(ConfigError, match="one process"):
-        trained(path, config, tmp_path)
 
 
 def test_rollouts_without_any_reward_are_an_error_that_says_where(

@@ -4,7 +4,7 @@ V(s_t) is a linear function of the hidden state that comes to the output layer: 
 and values that shape the policy's features), or of a model of the critic's own, which begins as a copy of the
 policy. The head begins at 0, so a new critic says 0 everywhere and changes no advantage.
 
-Not promised: several processes.
+Not promised: sharded weights, and DeepSpeed.
 
 Axes: N completions, T completion tokens (padded), M completion tokens of all, D hidden.
 """

@@ -24,6 +24,11 @@ def process_index() -> int:
     return int(os.environ.get("RANK", "0")) if num_processes() > 1 else 0
 
 
+def num_processes_here() -> int:
+    """How many of them share this machine's cores."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if num_processes() > 1 else 1
+
+
 def asks_for_fsdp() -> bool:
     """Whether the launcher was asked to shard the weights (`accelerate launch --use_fsdp`)."""
     return num_processes() > 1 and _is_set("ACCELERATE_USE_FSDP")

@@ -14,7 +14,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import torch
 from accelerate import Accelerator
@@ -90,6 +90,7 @@ class Backprop:
         self.section, self.policy, self.accelerator = section, policy, accelerator
         held = "float32" if section.float32_masters else "in_place"
         self.weights = Weights(policy, held, section.ema_decay, critic)
+        self.critic = critic
         # The critic's gradients are clipped by themselves: large values must not slow the policy down.
         self.groups = [(self.weights.of_policy, 1.0)]
         if critic is not None:
@@ -109,6 +110,8 @@ class Backprop:
                 value = loss(batch)
                 (value.sum * scale).backward()
             tally.add(value)
+        if self.critic is not None:
+            self._share_gradients(self.critic.parameters())
         self.weights.gather_gradients()
         norms = [
             nn.utils.clip_grad_norm_(weights, self.section.max_grad_norm)
@@ -122,6 +125,13 @@ class Backprop:
         self.weights.add_to_average()
         self.weights.clear_gradients()
         return result
+
+    def _share_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Average them over processes, as DDP does the policy's."""
+        if self.accelerator.num_processes > 1:
+            for parameter in parameters:
+                if parameter.grad is not None:  # a copy's output layer says no values
+                    parameter.grad = cast(Tensor, self.accelerator.reduce(parameter.grad, "mean"))
 
     def state_dict(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict(), **self.weights.state_dict()}

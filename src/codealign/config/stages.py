@@ -96,7 +96,7 @@ class SampleConfig(Section):
 class LocalJudge(Section):
     kind: Literal["local"] = "local"
     workers: Count | None = None
-    """Processes that judge; None is one per CPU core."""
+    """Processes that judge; None is one per CPU core, of which launched training processes each have a share."""
 
 
 class RayJudge(Section):

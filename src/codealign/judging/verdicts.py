@@ -30,6 +30,7 @@ from codealign.judging.cache import VerdictCache, cache_key, user_cache_dir
 from codealign.judging.pool import Pool
 from codealign.judging.runner import PYTHON, runner_version
 from codealign.judging.tasks import Judges, Row, Task, problem_data
+from codealign.processes import num_processes_here
 from codealign.programs import reference_program
 from codealign.records import Problem, Verdict, content_hash
 from codealign.sandbox.limits import Limits
@@ -81,7 +82,8 @@ def open_pool(config: JudgeConfig, limits: Limits, expected_dir: Path | None) ->
         SandboxError: the isolation asked for can't be had.
     """
     if isinstance(config.engine, LocalJudge):
-        num_workers = config.engine.workers or len(os.sched_getaffinity(0))
+        share = len(os.sched_getaffinity(0)) // num_processes_here()
+        num_workers = config.engine.workers or max(1, share)
         return Pool(config, limits, num_workers, expected_dir)
     from codealign.judging.ray_pool import RayPool  # ray is imported by those who use it
 

@@ -10,7 +10,10 @@ one that the limit cut has no EOS.
 Objectives of pairs and of labelled completions learn from rollouts as from recorded data: that is online and iterative
 DPO. Only the passing ones of them is expert iteration.
 
-Not promised: several processes.
+Several processes share the drawing, the judging, the log-probs and the steps; each knows the whole iteration, the first
+one writes it.
+
+Not promised: sharded weights, with which no process could draw by itself.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +59,7 @@ from codealign.labels import encode_labelled
 from codealign.objectives import Objective
 from codealign.online.credit import Rollout, assign
 from codealign.online.gathering import Asked, Drawn, Gathered, Gatherer
+from codealign.online.sharing import Sharing
 from codealign.online.steps import Stepper
 from codealign.online.store import Iteration, RolloutStore
 from codealign.packing import by_prompt, plan
@@ -85,6 +90,7 @@ class OnlineExperience:
         reference: the policy before training, where something is measured from it.
         seed: of everything drawn, and of the order.
         key: of everything that decides the rollouts.
+        sharing: which process this is, of how many.
     """
 
     brings_reference = True
@@ -102,12 +108,15 @@ class OnlineExperience:
         run_dir: Path,
         seed: int,
         key: str,
+        sharing: Sharing | None = None,
     ) -> None:
         assert isinstance(config.experience, Rollouts)
         self.section = config.experience
         self.policy, self.config, self.pairs, self.gatherer = policy, config, pairs, gatherer
         self.objective, self.critic, self.reference = objective, critic, reference
-        self.seed, self.store = seed, RolloutStore(run_dir, key)
+        self.seed, self.sharing = seed, sharing or Sharing()
+        self.store = RolloutStore(run_dir, key, writes=self.sharing.is_first)
+        self.sharing.wait()  # until what was there of another key is gone
         self.problems = list(gatherer.problems.values())
         self.steps_per_iteration = self.section.num_epochs * self.section.steps_per_epoch
         self.num_steps = self.section.num_iterations * self.steps_per_iteration
@@ -164,6 +173,7 @@ class OnlineExperience:
         iteration, within = divmod(step, self.steps_per_iteration)
         # Drawn by a policy that this run has yet to become again.
         self.store.forget_after(iteration)
+        self.sharing.wait()
         if within:
             self._current = iteration, self._rows_before(iteration)
 
@@ -227,13 +237,14 @@ class OnlineExperience:
 
     def _gather(self, number: int) -> Iteration:
         started = time.monotonic()
-        stepper = self.stepper
-        gathered = self.gatherer.gather(
-            self._asked(number),
+        stepper, asked = self.stepper, self._asked(number)
+        mine = self.gatherer.gather(
+            self.sharing.share_of(asked, self.sharing.rank),
             seed=int(content_hash([self.seed, "rollouts", number])[:8], 16),
             states_of=stepper.states if stepper else None,
             num_continuations=stepper.section.num_rollouts if stepper else 0,
         )
+        gathered = self.sharing.merged(self.sharing.of_all(mine), asked)
         drawn = [each for each in gathered.drawn if each.completion_ids]
         scored = [each for each in drawn if each.reward is not None]
         if not scored:
@@ -329,15 +340,16 @@ class OnlineExperience:
         texts: Sequence[tuple[TokenIds, TokenIds]],
         compute: Callable[[Batch], torch.Tensor],
     ) -> dict[tuple[TokenIds, TokenIds], tuple[float, ...]]:
-        """What `compute` says of each completion's tokens."""
+        """What `compute` says of each completion's tokens: this process of a part of them, and then all of all."""
         found: dict[tuple[TokenIds, TokenIds], tuple[float, ...]] = {}
         rows = [EncodedRollout(*text, advantages=(), old_logps=()) for text in dict.fromkeys(texts)]
-        for members in self._planned(rows, range(len(rows))) if rows else []:
+        [planned] = self._planned(rows, range(len(rows)), num_processes=1) if rows else [[]]
+        for members in self.sharing.mine(planned):
             batch = batch_completions(rows[i][:2] for i in members)
             numbers_NT = compute(batch.to(self.policy.device)).cpu().tolist()
             for text, numbers in zip(batch.rows(), numbers_NT, strict=True):
                 found[text] = tuple(numbers[: len(text[1])])
-        return found
+        return {text: n for part in self.sharing.of_all(found) for text, n in part.items()}
 
     # ------------------------------------------------------------ pairs
 
@@ -386,33 +398,40 @@ class OnlineExperience:
         parts: list[list[int]] = [[] for _ in range(num_parts)]
         for group in groups:
             min(parts, key=len).extend(group)
-        return parts
+        return _with_enough(parts, self.sharing.num_processes)
 
-    def _planned(self, rows: Sequence[TreeRow], members: Sequence[int]) -> list[list[int]]:
-        [mine] = plan(
+    def _planned(
+        self, rows: Sequence[TreeRow], members: Sequence[int], *, num_processes: int
+    ) -> list[list[list[int]]]:
+        return plan(
             rows,
             members,
+            num_processes=num_processes,
             pairs_per_microbatch=self.config.per_device_train_batch_size,
             max_tokens=self.config.max_tokens_per_microbatch,
             with_rejected=self.objective.needs_rejected,
         )
-        return mine
+
+    def _mine(self, rows: Sequence[TreeRow]) -> list[list[int]]:
+        """The numbers of the rows of each of this process's microbatches."""
+        every = range(len(rows))
+        num_processes = self.sharing.num_processes
+        return self._planned(rows, every, num_processes=num_processes)[self.sharing.rank]
 
     def _batches(self, rows: Rows, members: Sequence[int]) -> list[Batch]:
         chosen = [rows[i] for i in members]
         rollouts = [row for row in chosen if isinstance(row, EncodedRollout)]
         if not self.learns_by_gradient:
             pairs = [row for row in chosen if not isinstance(row, EncodedRollout)]
-            planned = self._planned(pairs, range(len(pairs)))
-            return [self._batch_of_pairs([pairs[i] for i in each]) for each in planned]
+            return [self._batch_of_pairs([pairs[i] for i in each]) for each in self._mine(pairs)]
         mean_length = sum(len(row.completion_ids) for row in rollouts) / len(rollouts)
         if getattr(self.config.objective, "whiten", False):
             rollouts = _whitened(rollouts)
         if not self._learns_without_advantage:
-            rollouts = _without_idle(rollouts)
-        planned = self._planned(rollouts, range(len(rollouts))) if rollouts else []
+            rollouts = _without_idle(rollouts, self.sharing.num_processes)
+        mine = self._mine(rollouts) if rollouts else []
         return [
-            batch_rollouts((rollouts[i] for i in each), mean_length=mean_length) for each in planned
+            batch_rollouts((rollouts[i] for i in each), mean_length=mean_length) for each in mine
         ]
 
     @property
@@ -441,13 +460,38 @@ def _whitened(rollouts: Sequence[EncodedRollout]) -> list[EncodedRollout]:
     ]
 
 
-def _without_idle(rollouts: Sequence[EncodedRollout]) -> list[EncodedRollout]:
-    """Those with an advantage other than 0: a clipped loss of nothing but them, divided by the number of all.
+def _with_enough(parts: list[list[int]], num_processes: int) -> list[list[int]]:
+    """Parts in each of which every process has a row, or none: a backward is joined by all.
+
+    Too small a part goes to the next smallest, and its step has nothing. With fewer rows than processes there is no step.
+    """
+    parts = [list(part) for part in parts]
+    while small := [part for part in parts if 0 < len(part) < num_processes]:
+        smallest = min(small, key=len)
+        others = [part for part in parts if part and part is not smallest]
+        if others:
+            min(others, key=len).extend(smallest)
+        else:
+            logger.warning(
+                "%d rows can't be shared by %d processes: this iteration has no step",
+                len(smallest),
+                num_processes,
+            )
+        smallest.clear()
+    return parts
+
+
+def _without_idle(rollouts: Sequence[EncodedRollout], at_least: int) -> list[EncodedRollout]:
+    """Those with an advantage other than 0, none if there is none: a clipped loss of nothing but them, divided by all.
 
     The loss is divided by the number of those that are left, and is as large as the advantages are: scaled by the
-    share that is left, they give the very loss of all rollouts.
+    share that is left, they give the very loss of all rollouts. So they do with idle ones beside them, up to `at_least`
+    in all: one for each process.
     """
     left = [row for row in rollouts if any(row.advantages)]
+    if left:
+        idle = (row for row in rollouts if not any(row.advantages))
+        left += islice(idle, max(0, at_least - len(left)))
     share = len(left) / len(rollouts)
     return [row._replace(advantages=tuple(a * share for a in row.advantages)) for row in left]
 

@@ -48,16 +48,19 @@ class RolloutStore:
 
     Args:
         key: of everything that decides them; those of another key are deleted.
+        writes: False in every process but one, which only reads.
     """
 
-    def __init__(self, run_dir: Path, key: str) -> None:
-        self.directory = run_dir / DIRECTORY
-        if (read_json(self.directory / "key.json") or {}).get("key") != key:
+    def __init__(self, run_dir: Path, key: str, *, writes: bool = True) -> None:
+        self.directory, self.writes = run_dir / DIRECTORY, writes
+        if writes and (read_json(self.directory / "key.json") or {}).get("key") != key:
             self.forget_after(-1)
             write_json(self.directory / "key.json", {"key": key})
 
     def write(self, number: int, iteration: Iteration) -> None:
         """Keep a whole iteration."""
+        if not self.writes:
+            return
         if iteration.rows:
             self._write_columns(number, iteration.rows)
         write_records(
@@ -87,15 +90,19 @@ class RolloutStore:
 
     def forget_after(self, number: int) -> None:
         """Delete every iteration after `number`."""
-        for path in self.directory.glob("iteration-*"):
+        for path in self._files("iteration-*"):
             if _number(path) > number:
                 path.unlink()
 
     def forget_columns_before(self, number: int) -> None:
         """Delete the tokens' columns of iterations to which no run goes back."""
-        for path in self.directory.glob("iteration-*.safetensors"):
+        for path in self._files("iteration-*.safetensors"):
             if _number(path) < number:
                 path.unlink()
+
+    def _files(self, pattern: str) -> list[Path]:
+        """Those that this process may delete."""
+        return list(self.directory.glob(pattern)) if self.writes else []
 
     def _path(self, number: int, suffix: str) -> Path:
         return self.directory / f"iteration-{number:05d}.{suffix}"

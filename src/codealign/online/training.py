@@ -18,6 +18,7 @@ from codealign.config import (
     Rollouts,
     SampleConfig,
     TrainConfig,
+    VllmEngine,
     with_limit,
 )
 from codealign.config.policy_gradients import is_policy_gradient
@@ -29,8 +30,9 @@ from codealign.loop import Data, Evaluate, Loop, StepReport, TrainResult
 from codealign.objectives import Objective, build_objective
 from codealign.online.experience import OnlineExperience
 from codealign.online.gathering import Gatherer
+from codealign.online.sharing import Sharing
 from codealign.policy import Policy
-from codealign.processes import num_processes
+from codealign.processes import asks_for_deepspeed, asks_for_fsdp, num_processes
 from codealign.records import Problem, content_hash
 from codealign.reference import FrozenReference
 from codealign.rewards import RewardRule, build_reward
@@ -110,6 +112,7 @@ def train_online(
         run_dir=run_dir,
         seed=seed,
         key=content_hash([key, data_hash, policy.reference_hash()]),
+        sharing=Sharing(accelerator.process_index, accelerator.num_processes),
     )
     loop = Loop(
         policy=policy,
@@ -126,7 +129,7 @@ def train_online(
     )
     with _at_temperature(policy, sample.temperature):
         result = loop.run(on_step, should_stop)
-    if critic is not None:
+    if critic is not None and accelerator.is_main_process:
         critic.save(run_dir)
     return result._replace(gathered=experience.totals)
 
@@ -158,11 +161,7 @@ def check_online(config: TrainConfig, sample: SampleConfig) -> None:
         ConfigError: settings that contradict each other or the machine.
     """
     if num_processes() > 1:
-        raise ConfigError(
-            f"experience rollouts works in one process, and {num_processes()} were launched",
-            where="train.experience",
-            cure="launch one process, or train on recorded pairs",
-        )
+        _check_launched(config, sample)
     if isinstance(sample.engine, OpenAIEngine):
         raise ConfigError(
             "a server has the policy's first weights only, and rollouts are drawn by the policy of now",
@@ -175,3 +174,29 @@ def check_online(config: TrainConfig, sample: SampleConfig) -> None:
             where="sample.temperature",
             cure="set a temperature above 0; 1.0 draws from the policy itself",
         )
+
+
+def _check_launched(config: TrainConfig, sample: SampleConfig) -> None:
+    refused = (
+        (
+            asks_for_fsdp(),
+            "rollouts need all weights in each process, and FSDP gives each a part",
+            "the launcher",
+            "launch without --use_fsdp, with DDP or DeepSpeed",
+        ),
+        (
+            asks_for_deepspeed() and isinstance(config.objective, PPO),
+            "DeepSpeed's engine moves the policy's weights alone, and ppo has a critic",
+            "train.objective.kind",
+            "launch with DDP, or take an objective without a critic (grpo, vineppo, …)",
+        ),
+        (
+            isinstance(sample.engine, VllmEngine),
+            f"each of {num_processes()} processes would open a vLLM engine of its own for the same devices",
+            "sample.engine",
+            "launch one process, or use the transformers engine",
+        ),
+    )
+    for is_asked, what, where, cure in refused:
+        if is_asked:
+            raise ConfigError(what, where=where, cure=cure)

@@ -52,7 +52,11 @@ def join_training(run: Run) -> None:
 
     It takes its share of each step and writes nothing.
     """
-    if first_decides(False, run.config.model):
+    if not first_decides(False, run.config.model):
+        return
+    if run.is_online:
+        _train_online(run, on_step=None)
+    else:
         directory = run.path / ARTEFACTS[run.last_pairs_stage][0]
         _train(run, read_preferences_of(directory), on_step=None)
 
@@ -73,7 +77,7 @@ def _train(
     )
 
 
-def _train_online(run: Run, on_step: Callable[[StepReport], None]) -> TrainResult:
+def _train_online(run: Run, on_step: Callable[[StepReport], None] | None) -> TrainResult:
     from codealign.online import train_online
 
     return train_online(
