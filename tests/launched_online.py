@@ -1,8 +1,8 @@
 """Online training of a random model, alone or as one of several processes. Started as a program it takes a JSON object:
 
-    model, run_dir           directories
-    objective, experience    settings that differ from those of test_online
-    stop_after               steps; without, it goes to the end
+    model, run_dir                  directories
+    objective, experience, train    settings that differ from those of test_online
+    stop_after                      steps; without, it goes to the end
 
 Each process leaves its trained weights, `weights-RANK.pt`, and how many programs it judged, `judged-RANK.txt`.
 """
@@ -27,7 +27,7 @@ def train_once(run: dict) -> None:
     train_online(
         policy,
         PROBLEMS,
-        settings(run["objective"], run.get("experience")),
+        settings(run["objective"], run.get("experience"), **run.get("train", {})),
         judge,  # pyright: ignore[reportArgumentType]
         run_dir=run_dir,
         seed=0,

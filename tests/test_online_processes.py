@@ -123,6 +123,21 @@ def test_with_deepspeed_it_is_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_processes_agree_on_the_seconds_that_are_over(tmp_path: Path) -> None:
+    """By clocks of their own one would end where the other waits for it."""
+    run = {"model": str(save_tiny_model(tmp_path / "model", "llama"))}
+    run |= {"objective": OBJECTIVES["grpo"]}
+    steps = []
+    for name, seconds in (("tight", 1e-6), ("loose", 1.0)):
+        train = {"max_seconds": seconds}
+        train_in(2, run | {"run_dir": str(tmp_path / name), "train": train})
+        first, second = (torch.load(tmp_path / name / f"weights-{rank}.pt") for rank in range(2))
+        assert all(torch.equal(second[each], tensor) for each, tensor in first.items())
+        steps.append(sum("learning_rate" in row for row in rows_of(tmp_path / name)))
+    assert steps[0] == 1 < steps[1]
+
+
+@pytest.mark.slow
 def test_train_on_rollouts_works_in_several_processes(tmp_path: Path) -> None:
     """With the real judge, and validation; then again, when it is done."""
     words = [
