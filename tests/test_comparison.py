@@ -107,7 +107,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.mark.parametrize(
-    "name", ["methods", "online", "online_time", "online_rates", "online_rewards"]
+    "name", ["methods", "online", "online_time", "online_rates"]
 )
 def test_the_files_behind_our_tables_can_be_run(name: str):
     comparison = load_comparison(BENCHMARKS / f"{name}.yaml")
