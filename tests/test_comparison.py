@@ -106,9 +106,7 @@ def test_a_file_that_can_not_be_run_is_refused_before_anything_is(
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-@pytest.mark.parametrize(
-    "name", ["methods", "online", "online_time", "online_rates"]
-)
+@pytest.mark.parametrize("name", ["methods", "online", "online_time", "online_rates"])
 def test_the_files_behind_our_tables_can_be_run(name: str):
     comparison = load_comparison(BENCHMARKS / f"{name}.yaml")
     assert comparison.config.name == name
