@@ -6,13 +6,13 @@ streams don't depend on who draws them, so an iteration is the same however many
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from accelerate.utils import gather_object, wait_for_everyone
 
-from codealign.online.gathering import Asked, Drawn, Gathered, State
+from codealign.online.gathering import Asked, Drawn, Gathered
 
 T = TypeVar("T")
 
@@ -57,12 +57,7 @@ class Sharing:
         drawn: dict[Asked, Drawn] = {}
         for rank, part in enumerate(parts):
             drawn |= dict(zip(self.share_of(asked, rank), part.drawn, strict=True))
-        returns = sorted(_returns_of(parts))
+        returns = sorted(item for part in parts for item in part.returns.items())
         return Gathered(
             [drawn[each] for each in asked], dict(returns), sum(part.num_tokens for part in parts)
         )
-
-
-def _returns_of(parts: Sequence[Gathered]) -> Iterator[tuple[State, list[float]]]:
-    for part in parts:
-        yield from part.returns.items()

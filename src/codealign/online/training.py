@@ -22,7 +22,7 @@ from codealign.config import (
     with_limit,
 )
 from codealign.config.policy_gradients import is_policy_gradient
-from codealign.critic import build_critic
+from codealign.critic import Critic, build_critic
 from codealign.errors import ConfigError
 from codealign.judging import Judge
 from codealign.launching import open_accelerator
@@ -86,16 +86,11 @@ def train_online(
     )
     check_settings(config, policy.config, has_validation=evaluate is not None, has_labels=False)
     check_online(config, sample)
-    section = config.objective
-    if is_policy_gradient(section):
-        section = with_limit(section, sample.max_new_tokens)
-        config = config.model_copy(update={"objective": section})
-    objective = build_objective(section)
+    config = _with_limit(config, sample)
+    objective = build_objective(config.objective)
     torch.manual_seed(seed)
     accelerator = open_accelerator(config.report_to, policy.device, run_dir)
-    critic = None
-    if isinstance(section, PPO):
-        critic = build_critic(section.critic, policy, config.learning_rate)
+    critic = _critic(policy, config)
     assert isinstance(config.experience, Rollouts)
     rule = reward or build_reward(config.experience.reward)
     drawn_as = sample.model_dump(mode="json", exclude={"engine"})
@@ -143,6 +138,23 @@ def _at_temperature(policy: Policy, temperature: float) -> Iterator[None]:
         yield
     finally:
         policy.log_probs.temperature = before
+
+
+def _with_limit(config: TrainConfig, sample: SampleConfig) -> TrainConfig:
+    """The section with a number where its objective divides by the longest completion that may be drawn."""
+    section = config.objective
+    if not is_policy_gradient(section):
+        return config
+    limited = with_limit(section, sample.max_new_tokens)
+    return config.model_copy(update={"objective": limited})
+
+
+def _critic(policy: Policy, config: TrainConfig) -> Critic | None:
+    """A new one, where the objective reads values."""
+    section = config.objective
+    if not isinstance(section, PPO):
+        return None
+    return build_critic(section.critic, policy, config.learning_rate)
 
 
 def _reference(policy: Policy, config: TrainConfig, objective: Objective) -> FrozenReference | None:
